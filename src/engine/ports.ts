@@ -1,0 +1,170 @@
+import type { KubeObject, Plan, ReadingTarget, RuntimeName } from '../plan/types.ts'
+
+/** What a driver needs from whoever runs it. */
+export interface RunContext {
+  runId: string
+  /** The run's own folder (0700): logs, data, credentials of the embedded runtime. */
+  runDir: string
+  signal: AbortSignal
+  /** Values of the developer's own secrets by variable name; in memory only. */
+  secretValue(variable: string): string | undefined
+  /** Environment of the CLI that asked, for PATH and the like. */
+  environment: NodeJS.ProcessEnv
+  /** Runs `work` as a timed step that the user sees; nested calls nest. */
+  step<T>(name: string, work: (step: Step) => Promise<T>): Promise<T>
+  emit(event: RunEvent): void
+}
+
+export interface Step {
+  /** Replaces the short text behind the step's name, for example `layer 3 of 7`. */
+  progress(text: string): void
+  /** Ends the step's line with a remark, for example `cached`. */
+  note(text: string): void
+}
+
+export type RunEvent =
+  | { kind: 'log'; line: LogLine }
+  | { kind: 'health'; service: string; replica: string; state: ReplicaState; cause?: string }
+  | { kind: 'endpoints'; service: string; endpoints: Endpoint[] }
+  | { kind: 'warning'; code: string; message: string; hint?: string }
+
+export type ReplicaState = 'starting' | 'ready' | 'unready' | 'crashed' | 'stopped'
+
+export interface LogLine {
+  /** Epoch milliseconds. */
+  time: number
+  /** Service, database or `shiv`. */
+  source: string
+  replica: string
+  stream: 'stdout' | 'stderr'
+  text: string
+  /** Present when the line was a JSON object. */
+  fields?: Record<string, unknown>
+}
+
+/** A TCP address that leads to one ready replica or, in a cluster, to the Service. */
+export interface Endpoint {
+  host: string
+  port: number
+}
+
+/** What a runtime can do on this machine now. */
+export type Probe = { available: true; detail: string } | { available: false; code: string; reason: string; hint: string }
+
+export interface ServiceState {
+  name: string
+  kind: 'service' | 'worker'
+  replicas: { id: string; state: ReplicaState; restarts: number; cause?: string; since: number; pid?: number; image?: string }[]
+  desired: number
+  /** Where the proxy sends requests, by port name. */
+  endpoints: Record<string, Endpoint[]>
+  debug?: { protocol: string; host: string; port: number }
+}
+
+export interface DatabaseState {
+  name: string
+  type: string
+  version: string
+  state: ReplicaState
+  /** From the host; the URL carries its password, so it is shown only when asked for. */
+  url: string
+  host: string
+  port: number
+  cause?: string
+}
+
+export interface LiveState {
+  services: ServiceState[]
+  databases: DatabaseState[]
+  cron: { service: string; name: string; schedule: string; lastRun?: number; lastResult?: 'succeeded' | 'failed' }[]
+}
+
+export interface LogQuery {
+  /** Sources; empty means all. */
+  sources: string[]
+  follow: boolean
+  /** Last N lines per source; undefined means all. */
+  tail?: number
+  /** Epoch milliseconds. */
+  since?: number
+}
+
+/**
+ * Where a Plan is made real. One contract suite runs over each implementation: `test/contract/runtime.ts`.
+ * All methods may be called again after a daemon died; state is found in the world, not in memory.
+ */
+export interface Runtime {
+  readonly name: RuntimeName
+  /** Whether this machine can do it, and if not what to do. Never throws; at most 5 s. */
+  probe(): Promise<Probe>
+  /** The world becomes the Plan; idempotent, a diff, safe to interrupt through `context.signal`. Returns when everything answers; throws ShivError with the cause when something cannot. */
+  reconcile(plan: Plan, context: RunContext): Promise<LiveState>
+  /** Takes over what an earlier daemon left: resumes watching, restarting crashed processes, publishing endpoints. Undefined when nothing of the run lives. */
+  adopt(plan: Plan, context: RunContext): Promise<LiveState | undefined>
+  /** What is there now, read from the world. */
+  read(plan: Plan, context: RunContext): Promise<LiveState>
+  /** Live values for parity; the result aligns with `targets`, `undefined` where unreadable. */
+  readings(plan: Plan, targets: ReadingTarget[], context: RunContext): Promise<({ actual: unknown } | undefined)[]>
+  logs(plan: Plan, query: LogQuery, context: RunContext): AsyncIterable<LogLine>
+  exec(
+    plan: Plan,
+    service: string,
+    argv: string[],
+    context: RunContext,
+  ): Promise<{ code: number; stdout: string; stderr: string }>
+  restart(plan: Plan, service: string, context: RunContext): Promise<void>
+  /** Removes what the run made; data stays unless `purge`. Idempotent. */
+  remove(plan: Plan, options: { purge: boolean }, context: RunContext): Promise<void>
+  /** Lets go of watchers and streams of a run; what runs goes on running. */
+  release(runId: string): Promise<void>
+}
+
+/** Content-addressed images, and their way into a cluster's nodes. */
+export interface ImageBuilder {
+  /** Returns the reference with its content tag; builds only when no image of that tag exists. Throws DOCKER_BUILD_FAILED with the failing step's last lines. */
+  ensure(
+    image: Plan['images'][number],
+    options: { signal: AbortSignal; environment: NodeJS.ProcessEnv; progress(text: string): void },
+  ): Promise<{ reference: string; cached: boolean }>
+}
+
+/** A local cluster and the way into it. */
+export interface Cluster {
+  kubeconfig: string
+  context: string
+  /** Addresses that the host can reach; empty where only mapped ports lead in. */
+  nodes: { name: string; address: string | undefined }[]
+  /** The host address for a NodePort. */
+  reach(nodePort: number): Endpoint
+  /** NodePorts that are mapped to the host; undefined when any is reachable. */
+  nodePorts: { from: number; to: number } | undefined
+}
+
+export interface ClusterDriver {
+  /** Creates, starts or reuses the cluster of the spec. Calls `reachable` as soon as the API server answers, before the nodes are ready. */
+  ensure(
+    spec: Plan['cluster'],
+    options: { signal: AbortSignal; environment: NodeJS.ProcessEnv; step: RunContext['step'] },
+  ): Promise<Cluster>
+  /** The cluster if it runs, without changing anything. */
+  find(spec: Plan['cluster']): Promise<Cluster | undefined>
+  /** Brings images of the host to every node that lacks them; only the layers that are missing travel. */
+  deliver(
+    cluster: Cluster,
+    references: string[],
+    options: { signal: AbortSignal; progress(text: string): void },
+  ): Promise<{ sentBytes: number; skipped: string[] }>
+  remove(spec: Plan['cluster']): Promise<void>
+}
+
+/** The daemon's front door: `http://SERVICE.localhost:PORT` and one fixed port a service. */
+export interface FrontDoor {
+  /** The shared port. */
+  readonly port: number
+  /** Points a service at its endpoints; an empty list means known but not ready: requests are held for a bounded time. Returns the service's own port, the one it had before if it is free. */
+  route(route: { host: string; workspace: string; service: string; endpoints: Endpoint[] }): Promise<{ port: number }>
+  remove(host: string): Promise<void>
+  close(): Promise<void>
+}
+
+export type { KubeObject }

@@ -1,0 +1,163 @@
+import type { DatabaseField, DatabasePreset, EnvSource, Health, LanguagePreset, Position, TemplatePart } from '../spec/model.ts'
+
+export type RuntimeName = 'kind' | 'process' | 'context'
+
+/**
+ * Inert desired state. `buildPlan` makes production's Plan; `localise` turns it into a local one and records each
+ * substitution. JSON-serialisable; holds no secret, only references.
+ */
+export interface Plan {
+  version: 1
+  workspace: { name: string; root: string }
+  environment: string
+  /** `production` objects are those `deploy` sends; the rest were localised for that runtime. */
+  runtime: RuntimeName | 'production'
+  namespace: string
+  cluster: { name: string; kubernetes: string; workers: number }
+  images: ImagePlan[]
+  databases: DatabasePlan[]
+  services: ServicePlan[]
+  /** In apply order: namespace, policy, accounts, secrets' skeletons, config, storage, workloads, services, autoscalers. */
+  objects: KubeObject[]
+  /** Objects that a running migration replaces; run to completion before traffic of their service. */
+  secrets: SecretPlan[]
+  substitutions: Substitution[]
+  alerts: { service: string; receiver: string }[]
+  patches: { service: string; why: string; target: string; path: string }[]
+}
+
+export interface KubeObject {
+  apiVersion: string
+  kind: string
+  metadata: {
+    name: string
+    namespace?: string
+    labels?: Record<string, string>
+    annotations?: Record<string, string>
+    [key: string]: unknown
+  }
+  [key: string]: unknown
+}
+
+export interface ImagePlan {
+  /** Of the service that it is built for. */
+  service: string
+  /** Repository without tag: the builder adds the content hash, `shiv.local/WORKSPACE/SERVICE`. Objects name it as `IMAGE_PLACEHOLDER + service`. */
+  repository: string
+  source:
+    | {
+        kind: 'build'
+        context: string
+        dockerfile: { text: string } | { path: string }
+        target?: string
+        args: Record<string, string>
+        ignore: string[]
+      }
+    | { kind: 'reference'; image: string }
+}
+
+/** Objects name a service's image by this until the builder knows the content hash. */
+export const IMAGE_PLACEHOLDER = 'shiv-image:'
+
+export interface DatabasePlan {
+  name: string
+  type: string
+  version: string
+  storage: string
+  image: string
+  preset: DatabasePreset
+  /** The Secret with the keys url host port user password name. */
+  secret: string
+  /** Services that use it. */
+  users: string[]
+}
+
+/** A Secret whose values are made or fetched at start, never part of the Plan. */
+export interface SecretPlan {
+  name: string
+  /** `credentials`: made once for a database. `external`: the developer's own values, by key. */
+  source: { kind: 'credentials'; database: string } | { kind: 'external' }
+  keys: SecretKey[]
+}
+
+export interface SecretKey {
+  key: string
+  /** Environment variable that carries it on the developer's machine. */
+  variable: string
+  /** `service.env.NAME` entries that want it. */
+  wantedBy: string[]
+  prompt?: string
+  position?: Position
+}
+
+export interface ServicePlan {
+  name: string
+  kind: 'service' | 'worker'
+  root: string
+  language: LanguagePreset
+  /** How to run it outside a container, templates still inside. */
+  command: string[] | undefined
+  ports: { name: string; port: number; protocol: 'http' | 'grpc' | 'tcp' }[]
+  health: Health | undefined
+  env: EnvPlan[]
+  replicas: { min: number; max: number; cpuTarget?: number }
+  databases: string[]
+  dependencies: string[]
+  migrate: string[] | undefined
+  workers: { name: string; command: string[]; replicas: number }[]
+  cron: { name: string; schedule: string; command: string[] }[]
+  volumes: { name: string; path: string; size: string }[]
+  metrics: { port: number; path: string } | undefined
+  logging: 'structured' | 'plain'
+  terminationGraceSeconds: number
+}
+
+export interface EnvPlan {
+  name: string
+  source: EnvSource
+  /** Why it is there when the user did not write it: `preset node`, `database user-db`, `platform`. */
+  from?: string
+}
+
+export interface Substitution {
+  /** Stable: `image`, `database.user-db`, `host`, … */
+  id: string
+  what: string
+  production: string
+  local: string
+  why: string
+}
+
+/** One fact of production and what local does about it. */
+export interface Fact {
+  /** Stable and dotted: `service.user-service.probes.liveness`. */
+  id: string
+  subject: string
+  title: string
+  production: string
+  local: string | undefined
+  verdict: 'same' | 'substituted' | 'absent'
+  why?: string
+  weight: number
+  /** Where the live value is read; absent when it cannot be. */
+  reading?: ReadingTarget
+}
+
+export type ReadingTarget =
+  | { kind: 'object'; apiVersion: string; object: string; name: string; namespace?: string; path: string; expect: unknown }
+  | { kind: 'runtime'; question: string; expect: unknown }
+
+/** A fact after reality was asked. */
+export interface VerifiedFact extends Fact {
+  live?: { verdict: 'confirmed' | 'drifted' | 'unreadable'; actual?: unknown }
+}
+
+export interface ParityReport {
+  version: 1
+  facts: VerifiedFact[]
+  /** 0 to 100: 100 × Σ weight·value / Σ weight, value 1 same, ½ substituted, 0 absent or drifted. */
+  score: number
+  verified: boolean
+}
+
+export type { DatabaseField, TemplatePart }
