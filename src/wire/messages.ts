@@ -98,4 +98,52 @@ export interface ParityResult extends ParityReport {
   runtime: RuntimeName
 }
 
-export type { LogLine }
+/** Ends `stop`; a run whose services were only partly stopped stays in `status`. */
+export interface StopResult {
+  version: 1
+  stopped: { id: string; workspace: string; services: string[]; purged: boolean }[]
+}
+
+/** Ends `restart`. */
+export interface RestartResult {
+  version: 1
+  run: RunStatus
+  durationMs: number
+}
+
+/** Ends `plan`: the Plan as it is, `version` 1 inside. */
+export type PlanResult = Plan
+
+/** Ends `exec`. What ran is at its end, so its output comes whole; `code` is its own. */
+export interface ExecResult {
+  version: 1
+  code: number
+  stdout: string
+  stderr: string
+}
+
+/** Ends `logs`. Lines are `log` events; with `follow`, `health` and `warning` events of the run come between them. */
+export interface LogsResult {
+  version: 1
+  lines: number
+}
+
+/** Ends `doctor`. */
+export interface DoctorResult {
+  version: 1
+  checks: DoctorCheck[]
+}
+
+export interface DoctorCheck {
+  /** Stable: `docker`, `kind`, `node-image`, `redis`, … */
+  id: string
+  title: string
+  /** `failed` stops a runtime from working; `warning` only costs something; `fixed` was failed until now. */
+  state: 'ok' | 'warning' | 'failed' | 'fixed'
+  detail: string
+  hint?: string
+  /** What does not work without it, for example `the kind runtime`. */
+  needed?: string
+}
+
+export type { LogLine, ParityReport, Plan, RunEvent }
