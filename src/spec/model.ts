@@ -169,7 +169,7 @@ export interface LanguagePreset {
   /** Rules for hot reload, carried untouched until the reload room reads them. */
   reload?: Record<string, unknown>
   env: Record<string, string>
-  /** First whose `when.file` exists in the service's folder wins; its fields replace the preset's, deeply. */
+  /** First whose `when.file` exists in the service's folder wins; its fields replace the preset's, deeply (lists whole). Template: `${service.name}`. */
   variants: {
     name: string
     when: { file: string }
@@ -198,6 +198,8 @@ export interface LanguageProcess {
   prepare: { name: string; run: string[]; inputs: string[]; outputs: string[] }[]
   /** Templates: `${out}` (a folder of shiv's own for artefacts of this service), `${service.name}`. */
   run: string[]
+  /** Folders in front of PATH for every command of the service, relative to its folder: what `python` or `tsc` means there. Template: `${out}`. */
+  path?: string[]
 }
 
 export interface LanguageDebug {
@@ -246,9 +248,9 @@ export interface DatabaseProcess {
   binaries: string[]
   /** Shown when none is found: the exact install line per system. */
   install: { debian?: string; macos?: string; fedora?: string; other?: string }
-  /** Run once on an empty data folder. Templates: `${bin}` (folder of the binaries), `${data} ${port} ${user} ${name} ${passwordFile}`. */
+  /** Run once on an empty data folder. Templates: `${server}` (the binary that was found), `${bin}` (its folder), `${data} ${port} ${user} ${name} ${passwordFile} ${config}`. */
   init?: string[][]
-  /** The server in the foreground. */
+  /** The server in the foreground. Templates as for `init`. */
   run: string[]
   /** Written to `${config}` with mode 0600 before run; the place for a password that must not be in argv. Template: as above plus `${password}`. */
   config?: string
