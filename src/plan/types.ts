@@ -17,11 +17,16 @@ export interface Plan {
   images: ImagePlan[]
   databases: DatabasePlan[]
   services: ServicePlan[]
-  /** In apply order: namespace, policy, accounts, secrets' skeletons, config, storage, workloads, services, autoscalers. */
+  /**
+   * In apply order: namespace, quota, policy, accounts, config, services, databases, migrations, workloads, autoscalers.
+   * Never a Secret: those are `secrets`, made by the runtime before the first workload. A Job with the annotation
+   * `shiv.dev/phase: migrate` runs to completion before the workload of its service (`app.kubernetes.io/name`) is applied.
+   */
   objects: KubeObject[]
-  /** Objects that a running migration replaces; run to completion before traffic of their service. */
   secrets: SecretPlan[]
   substitutions: Substitution[]
+  /** What production has and this runtime does without. Absent in a production Plan. */
+  absences?: Absence[]
   alerts: { service: string; receiver: string }[]
   patches: { service: string; why: string; target: string; path: string }[]
 }
@@ -126,6 +131,18 @@ export interface Substitution {
   production: string
   local: string
   why: string
+  /** What of the objects it changed: `Kind/name/json/pointer`, a whole object without a pointer. */
+  touches?: string[]
+}
+
+/** Something of production that a runtime has no counterpart for. */
+export interface Absence {
+  /** Stable, as in `Substitution`. */
+  id: string
+  what: string
+  production: string
+  why: string
+  touches?: string[]
 }
 
 /** One fact of production and what local does about it. */
@@ -145,7 +162,37 @@ export interface Fact {
 
 export type ReadingTarget =
   | { kind: 'object'; apiVersion: string; object: string; name: string; namespace?: string; path: string; expect: unknown }
-  | { kind: 'runtime'; question: string; expect: unknown }
+  | { kind: 'runtime'; question: RuntimeQuestion; expect: unknown }
+
+/**
+ * What a runtime is asked beyond objects. The list is closed; a runtime that cannot tell answers `undefined`.
+ *
+ * - `kubernetes`: the server's minor version, `1.34` (string)
+ * - `nodes`: how many nodes are ready (number)
+ * - `metrics-api`: whether metrics.k8s.io answers, without which no HPA scales (boolean)
+ * - `replicas:SERVICE`: how many replicas are ready (number)
+ * - `user:SERVICE`: the uid that its processes run as (number)
+ * - `health:SERVICE`: whether its health path answers (boolean)
+ * - `env:SERVICE:NAME`: whether its process has a variable of that name (boolean, never the value)
+ * - `log-format:SERVICE`: `structured` or `plain`, judged from the lines it wrote (string)
+ * - `metrics:SERVICE`: whether its metrics endpoint answers (boolean)
+ * - `cron:SERVICE:NAME`: the schedule that is armed (string)
+ * - `version:DATABASE`: what the server says it is, `15.8` (string)
+ * - `database:DATABASE`: whether it answers its health check (boolean)
+ */
+export type RuntimeQuestion =
+  | 'kubernetes'
+  | 'nodes'
+  | 'metrics-api'
+  | `replicas:${string}`
+  | `user:${string}`
+  | `health:${string}`
+  | `env:${string}:${string}`
+  | `log-format:${string}`
+  | `metrics:${string}`
+  | `cron:${string}:${string}`
+  | `version:${string}`
+  | `database:${string}`
 
 /** A fact after reality was asked. */
 export interface VerifiedFact extends Fact {

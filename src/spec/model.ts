@@ -210,6 +210,8 @@ export interface LanguageDebug {
   env?: Record<string, string>
   /** Replaces the command. Template: `${debug.port}`, `${debug.host}`; the element `${command}` stands for all of the original words. */
   command?: string[]
+  /** The image that the preset builds has the tool, so that pods can be debugged too. A node-inspector needs no tool. */
+  inImage?: boolean
   /** Tool that must be there for it; without it the service starts without a debug endpoint and parity says so. */
   needs?: { tool: string; hint: string }
 }
