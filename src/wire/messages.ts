@@ -16,7 +16,7 @@ export type Request =
   | { method: 'logs'; params: Target & { sources: string[]; follow: boolean; tail?: number; since?: number } }
   | { method: 'exec'; params: Target & { argv: string[] } }
   | { method: 'doctor'; params: { fix: boolean; environment: NodeJS.ProcessEnv } }
-  | { method: 'shutdown' }
+  | { method: 'shutdown'; params?: ShutdownParams }
 
 export type Method = Request['method']
 
@@ -30,8 +30,30 @@ export interface Target {
 export interface StartParams extends Target {
   env: string
   runtime?: RuntimeName
+  /** `false`: without debug endpoints. */
+  debug?: boolean
   /** The CLI's environment: PATH, KUBECONFIG, secrets by name. Held in memory for this run only. */
   environment: NodeJS.ProcessEnv
+}
+
+/** How the daemon ends. Runs go on unless `keepRuns` is false. */
+export interface ShutdownParams {
+  keepRuns?: boolean
+  /** Lets the work of other callers end first. */
+  drain?: boolean
+}
+
+export interface HelloResult {
+  version: 1
+  wire: number
+  daemon: DaemonStamp & { pid: number; since: number }
+}
+
+/** Which program a daemon is: release, file, and when that file was written (epoch milliseconds). */
+export interface DaemonStamp {
+  release: string
+  entry: string
+  modified: number
 }
 
 export interface RequestLine {
@@ -40,6 +62,8 @@ export interface RequestLine {
   request: Request
   /** Of the caller, so that a second caller can be told who is working. */
   client: { pid: number; command: string; tty: boolean }
+  /** What the caller would start; a daemon that is another answers DAEMON_VERSION_MISMATCH. */
+  expects?: DaemonStamp
 }
 
 /** Ends the exchange. */
