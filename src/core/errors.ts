@@ -13,6 +13,8 @@ export interface Fault {
   length?: number
   /** The text of the line, so that rendering needs no file. */
   snippet?: string
+  /** A value is missing that a person at a terminal can be asked for; it then travels in the environment of the next request. */
+  ask?: { variable: string; prompt: string }
 }
 
 export interface ShivErrorOptions {

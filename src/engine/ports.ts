@@ -25,7 +25,8 @@ export interface Step {
 export type RunEvent =
   | { kind: 'log'; line: LogLine }
   | { kind: 'health'; service: string; replica: string; state: ReplicaState; cause?: string }
-  | { kind: 'endpoints'; service: string; endpoints: Endpoint[] }
+  /** `port` is the port's name; absent means the service's first. */
+  | { kind: 'endpoints'; service: string; endpoints: Endpoint[]; port?: string }
   | { kind: 'warning'; code: string; message: string; hint?: string }
 
 export type ReplicaState = 'starting' | 'ready' | 'unready' | 'crashed' | 'stopped'
@@ -161,8 +162,18 @@ export interface ClusterDriver {
 export interface FrontDoor {
   /** The shared port. */
   readonly port: number
-  /** Points a service at its endpoints; an empty list means known but not ready: requests are held for a bounded time. Returns the service's own port, the one it had before if it is free. */
-  route(route: { host: string; workspace: string; service: string; endpoints: Endpoint[] }): Promise<{ port: number }>
+  /**
+   * Points a service at its endpoints; an empty list means known but not ready: requests are held for a bounded time. `host` is unique,
+   * `orders.shop` for service orders of workspace shop: it answers at `orders.shop.localhost` and, for the first of that name, at `orders.localhost`.
+   * Other protocols than http are forwarded as bytes, on the service's own port only. Returns that port, the one it had before if it is free, and the short URL.
+   */
+  route(route: {
+    host: string
+    workspace: string
+    service: string
+    endpoints: Endpoint[]
+    protocol?: 'http' | 'grpc' | 'tcp'
+  }): Promise<{ port: number; url: string }>
   remove(host: string): Promise<void>
   close(): Promise<void>
 }

@@ -1,6 +1,22 @@
 import type { ErrorShape } from '../core/errors.ts'
-import type { DatabaseState, LogLine, RunEvent, ServiceState } from '../engine/ports.ts'
-import type { ParityReport, Plan, RuntimeName } from '../plan/types.ts'
+import type { LogLine, RunEvent } from '../engine/ports.ts'
+import type { EngineEvent, RunStatus, StartParams, Target } from '../engine/results.ts'
+import type { ParityReport, Plan } from '../plan/types.ts'
+
+export type {
+  EngineEvent as WireEvent,
+  ExecResult,
+  LogsResult,
+  ParityResult,
+  RestartResult,
+  RunState,
+  RunStatus,
+  StartParams,
+  StartResult,
+  StepEvent,
+  StopResult,
+  Target,
+} from '../engine/results.ts'
 
 /** The contract between CLI and daemon: one request object, then events, then one response object; each a line of JSON on the Unix socket. Methods are added, never removed. */
 export const WIRE_VERSION = 1
@@ -19,22 +35,6 @@ export type Request =
   | { method: 'shutdown'; params?: ShutdownParams }
 
 export type Method = Request['method']
-
-/** Which run: the workspace that holds `path`, and optionally services of it. */
-export interface Target {
-  /** Absolute: where the CLI stands, or the path that was named. */
-  path: string
-  services: string[]
-}
-
-export interface StartParams extends Target {
-  env: string
-  runtime?: RuntimeName
-  /** `false`: without debug endpoints. */
-  debug?: boolean
-  /** The CLI's environment: PATH, KUBECONFIG, secrets by name. Held in memory for this run only. */
-  environment: NodeJS.ProcessEnv
-}
 
 /** How the daemon ends. Runs go on unless `keepRuns` is false. */
 export interface ShutdownParams {
@@ -71,24 +71,7 @@ export type ResponseLine = { id: string; ok: true; result: unknown } | { id: str
 
 export interface EventLine {
   id: string
-  event: WireEvent
-}
-
-export type WireEvent =
-  | { kind: 'step'; step: StepEvent }
-  | { kind: 'waiting'; behind: { command: string; pid: number } }
-  | { kind: 'output'; stream: 'stdout' | 'stderr'; text: string }
-  | RunEvent
-
-export interface StepEvent {
-  id: number
-  parent?: number
-  name: string
-  state: 'running' | 'done' | 'failed'
-  /** Milliseconds since the command began. */
-  startedMs: number
-  durationMs?: number
-  note?: string
+  event: EngineEvent
 }
 
 export interface StatusResult {
@@ -97,60 +80,8 @@ export interface StatusResult {
   runs: RunStatus[]
 }
 
-export interface RunStatus {
-  id: string
-  workspace: { name: string; root: string }
-  runtime: RuntimeName
-  environment: string
-  state: 'starting' | 'running' | 'degraded' | 'failed' | 'stopping' | 'stopped'
-  since: number
-  services: (ServiceState & { url?: string; directUrl?: string })[]
-  databases: DatabaseState[]
-  error?: ErrorShape
-}
-
-export interface StartResult {
-  version: 1
-  run: RunStatus
-  durationMs: number
-  substitutions: Plan['substitutions']
-  parityScore: number
-}
-
-export interface ParityResult extends ParityReport {
-  workspace: string
-  runtime: RuntimeName
-}
-
-/** Ends `stop`; a run whose services were only partly stopped stays in `status`. */
-export interface StopResult {
-  version: 1
-  stopped: { id: string; workspace: string; services: string[]; purged: boolean }[]
-}
-
-/** Ends `restart`. */
-export interface RestartResult {
-  version: 1
-  run: RunStatus
-  durationMs: number
-}
-
 /** Ends `plan`: the Plan as it is, `version` 1 inside. */
 export type PlanResult = Plan
-
-/** Ends `exec`. What ran is at its end, so its output comes whole; `code` is its own. */
-export interface ExecResult {
-  version: 1
-  code: number
-  stdout: string
-  stderr: string
-}
-
-/** Ends `logs`. Lines are `log` events; with `follow`, `health` and `warning` events of the run come between them. */
-export interface LogsResult {
-  version: 1
-  lines: number
-}
 
 /** Ends `doctor`. */
 export interface DoctorResult {
