@@ -1,0 +1,91 @@
+import type { ErrorShape } from '../core/errors.ts'
+import type { ParityReport, Plan, RuntimeName } from '../plan/types.ts'
+import type { DatabaseState, RunEvent, ServiceState } from './ports.ts'
+
+/** Which run: the workspace that holds `path`, and optionally services of it. */
+export interface Target {
+  /** Absolute: where the CLI stands, or the path that was named. */
+  path: string
+  services: string[]
+}
+
+export interface StartParams extends Target {
+  env: string
+  runtime?: RuntimeName
+  /** `false`: without debug endpoints. */
+  debug?: boolean
+  /** The CLI's environment: PATH, KUBECONFIG, secrets by name. Held in memory for this run only. */
+  environment: NodeJS.ProcessEnv
+}
+
+/** What a caller sees while its request is served. */
+export type EngineEvent =
+  | { kind: 'step'; step: StepEvent }
+  | { kind: 'waiting'; behind: { command: string; pid: number } }
+  | { kind: 'output'; stream: 'stdout' | 'stderr'; text: string }
+  | RunEvent
+
+export interface StepEvent {
+  id: number
+  parent?: number
+  name: string
+  state: 'running' | 'done' | 'failed'
+  /** Milliseconds since the command began. */
+  startedMs: number
+  durationMs?: number
+  note?: string
+}
+
+export type RunState = 'starting' | 'running' | 'degraded' | 'failed' | 'stopping' | 'stopped'
+
+export interface RunStatus {
+  id: string
+  workspace: { name: string; root: string }
+  runtime: RuntimeName
+  environment: string
+  state: RunState
+  since: number
+  services: (ServiceState & { url?: string; directUrl?: string })[]
+  databases: DatabaseState[]
+  error?: ErrorShape
+}
+
+export interface StartResult {
+  version: 1
+  run: RunStatus
+  durationMs: number
+  substitutions: Plan['substitutions']
+  parityScore: number
+}
+
+export interface ParityResult extends ParityReport {
+  workspace: string
+  runtime: RuntimeName
+}
+
+/** Ends `stop`; a run whose services were only partly stopped stays in `status`. */
+export interface StopResult {
+  version: 1
+  stopped: { id: string; workspace: string; services: string[]; purged: boolean }[]
+}
+
+/** Ends `restart`. */
+export interface RestartResult {
+  version: 1
+  run: RunStatus
+  durationMs: number
+}
+
+/** Ends `exec`. What ran is at its end, so its output comes whole; `code` is its own. */
+export interface ExecResult {
+  version: 1
+  code: number
+  stdout: string
+  stderr: string
+}
+
+/** Ends `logs`. Lines are `log` events; with `follow`, `health` and `warning` events of the run come between them. */
+export interface LogsResult {
+  version: 1
+  lines: number
+}
