@@ -155,6 +155,7 @@ export interface Patch {
   path: string
   value?: unknown
   why: string
+  position?: Position
 }
 
 /** `presets/languages/NAME.yaml`. Templates use `${…}` with the names listed at each field. */
