@@ -1,0 +1,30 @@
+import type { Model } from '../spec/model.ts'
+import { assemblePlan } from './assemble.ts'
+import { localiseForKind } from './localise-kind.ts'
+import { localiseForProcess } from './localise-process.ts'
+import { applyPatches } from './patch.ts'
+import { selectServices } from './select.ts'
+import type { Plan } from './types.ts'
+
+export interface LocaliseOptions {
+  /** Open debug endpoints; on unless it is false. */
+  debug?: boolean
+}
+
+/**
+ * The local form of a Plan that `buildPlan` made of this `model`: the same objects less a short list of substitutions, each
+ * recorded with its reason. Patches are laid over the substituted objects, so that a patch has the last word. For `process`
+ * there are no objects. Pure. Throws as `buildPlan` does.
+ */
+export function localise(plan: Plan, runtime: 'kind' | 'process', model: Model, options: LocaliseOptions = {}): Plan {
+  const services = selectServices(
+    model,
+    plan.services.map((service) => service.name),
+  )
+  const base = assemblePlan(model, services)
+  if (runtime === 'process') return localiseForProcess(base, services, model)
+  const local = localiseForKind(base, services, model, options.debug ?? true)
+  return applyPatches(local, services, (kind, name) =>
+    base.objects.some((object) => object.kind === kind && object.metadata.name === name),
+  )
+}

@@ -1,0 +1,133 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parse } from 'yaml'
+import type { DatabasePreset, LanguagePreset, Model, PlatformPreset, Service } from '../../src/spec/model.ts'
+
+const presets = join(import.meta.dirname, '../../presets')
+
+/** Keys that hold names of the user's, not of ours. */
+const FREE = new Set(['env', 'offers', 'offers_when_sole', 'structured', 'plain'])
+
+function camel(value: unknown, isFree = false): unknown {
+  if (Array.isArray(value)) return value.map((member) => camel(member))
+  if (value === null || typeof value !== 'object') return value
+  return Object.fromEntries(
+    Object.entries(value).map(([key, member]) => [
+      isFree ? key : key.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()),
+      camel(member, FREE.has(key) && key !== 'env' ? true : key === 'env' && !isEnvByLogging(member)),
+    ]),
+  )
+}
+
+function isEnvByLogging(value: unknown): boolean {
+  return value !== null && typeof value === 'object' && 'structured' in value
+}
+
+function preset<T>(kind: string, name: string): T {
+  return camel(parse(readFileSync(join(presets, kind, `${name}.yaml`), 'utf8'))) as T
+}
+
+const node: LanguagePreset = {
+  name: 'node',
+  port: 3000,
+  build: {
+    dockerfile: 'FROM node:20-slim\nEXPOSE ${port}\nARG X=${Y}\n',
+    ignore: ['node_modules'],
+    user: 1000,
+    command: ['node', 'server.js'],
+    workdir: '/app',
+  },
+  process: { needs: [], prepare: [], run: ['node', 'server.js'] },
+  health: { path: '/healthz' },
+  debug: { protocol: 'node-inspector', port: 9229, env: { NODE_OPTIONS: '--inspect=${debug.host}:${debug.port}' } },
+  env: { NODE_ENV: 'production', LISTEN: '0.0.0.0:${port}' },
+  variants: [],
+}
+
+export const platform = preset<PlatformPreset>('platforms', 'default')
+
+/** A service as the spec room would give it: every default filled in. */
+export function makeService(name: string, overrides: Partial<Service> = {}): Service {
+  const ports = overrides.ports ?? [{ name: 'http', port: 8080, protocol: 'http' as const }]
+  return {
+    name,
+    language: 'node',
+    root: `/work/shop/${name}`,
+    position: { file: `/work/shop/${name}/service.yaml`, line: 1, column: 1 },
+    ports,
+    build: { kind: 'preset', context: '.' },
+    health: ports[0] && { ...platform.health, path: '/healthz', readinessPath: '/healthz', port: ports[0].name },
+    env: {},
+    resources: platform.resources,
+    scaling: { minReplicas: 1, maxReplicas: 1, cpuTarget: 70 },
+    databases: [],
+    observability: { logging: 'structured', metrics: platform.metrics, alerts: [] },
+    volumes: [],
+    workers: [],
+    cron: [],
+    dependencies: [],
+    patches: [],
+    ...overrides,
+  }
+}
+
+export function makeModel(services: Service[], overrides: Partial<Model> = {}): Model {
+  const local = { name: 'local' }
+  return {
+    workspace: { name: 'shop', root: '/work/shop', file: '/work/shop/shiv.yaml' },
+    cluster: { name: 'shiv', kubernetes: '1.34', workers: 0 },
+    environment: local,
+    environments: { local },
+    services,
+    languages: { node, go: preset('languages', 'go'), container: preset('languages', 'container') },
+    databases: Object.fromEntries(
+      ['postgres', 'redis', 'mysql', 'mongodb'].map((name) => [name, preset<DatabasePreset>('databases', name)]),
+    ),
+    platform,
+    ...overrides,
+  }
+}
+
+export const postgres = { type: 'postgres', name: 'user-db', version: '15', storage: '1Gi' }
+export const redis = { type: 'redis', name: 'session-cache', version: '7', storage: '256Mi' }
+
+/** The example of the design. */
+export const userService = makeService('user-service', {
+  language: 'go',
+  scaling: { minReplicas: 2, maxReplicas: 10, cpuTarget: 70 },
+  databases: [postgres, redis],
+  observability: { logging: 'structured', metrics: platform.metrics, alerts: ['pagerduty-integration'] },
+})
+
+/** One service with everything that service.yaml can say. */
+export const everything = makeService('orders', {
+  ports: [
+    { name: 'http', port: 3000, protocol: 'http' },
+    { name: 'rpc', port: 50_051, protocol: 'grpc' },
+  ],
+  databases: [{ type: 'postgres', name: 'order-db', version: '15', storage: '1Gi' }],
+  dependencies: ['user-service'],
+  scaling: { minReplicas: 2, maxReplicas: 4, cpuTarget: 80 },
+  migrate: ['node', 'migrate.js'],
+  workers: [{ name: 'mailer', command: ['node', 'mailer.js'], replicas: 2 }],
+  cron: [{ name: 'nightly', schedule: '0 3 * * *', command: ['node', 'nightly.js'] }],
+  volumes: [{ name: 'data', path: '/data', size: '1Gi' }],
+  env: {
+    ADDRESS: {
+      kind: 'value',
+      parts: [
+        { kind: 'database', database: 'order-db', field: 'host' },
+        { kind: 'text', text: ':' },
+        { kind: 'database', database: 'order-db', field: 'port' },
+      ],
+    },
+    PRICE: { kind: 'value', parts: [{ kind: 'text', text: 'costs $(PORT) or $$5 or $HOME$' }] },
+    PEER: { kind: 'value', parts: [{ kind: 'service', service: 'user-service', field: 'url' }] },
+    LOG_FORMAT: { kind: 'value', parts: [{ kind: 'text', text: 'pretty' }] },
+    STRIPE_KEY: { kind: 'secret', secret: 'stripe', key: 'stripe-key' },
+    STRIPE_AGAIN: { kind: 'secret', secret: 'stripe', key: 'stripe-key' },
+    TOKEN: { kind: 'prompt', prompt: 'Your sandbox token', secret: 'token', key: 'token' },
+  },
+})
+
+export const fullModel = makeModel([userService, everything])
