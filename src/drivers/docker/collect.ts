@@ -1,0 +1,34 @@
+import { EngineError, type Engine } from './engine.ts'
+
+/** Only images with this label are ever removed; its value is the workspace's name. */
+export const ownerLabel = 'dev.shiv.workspace'
+
+/**
+ * Removes images that shiv built and that `keep` does not name. An image that a container still uses stays.
+ *
+ * @returns References that were removed.
+ */
+export async function collectHostImages(engine: Engine, keep: ReadonlySet<string>): Promise<string[]> {
+  const filters = encodeURIComponent(JSON.stringify({ label: [ownerLabel] }))
+  const images = await engine.json<{ Id: string; RepoTags: string[] | null }[]>('GET', `/images/json?filters=${filters}`)
+  const removed: string[] = []
+  for (const image of images) {
+    const tags = (image.RepoTags ?? []).filter((tag) => tag !== '<none>:<none>')
+    // A name that is not ours was given by somebody else, on purpose.
+    const old = tags.filter((tag) => tag.startsWith('shiv.local/') && !keep.has(tag))
+    for (const name of tags.length === 0 ? [image.Id] : old) {
+      if (await removeImage(engine, name)) removed.push(name)
+    }
+  }
+  return removed
+}
+
+async function removeImage(engine: Engine, name: string): Promise<boolean> {
+  try {
+    await engine.json('DELETE', `/images/${name}`)
+    return true
+  } catch (error) {
+    if (error instanceof EngineError && (error.status === 404 || error.status === 409)) return false // gone already, or in use
+    throw error
+  }
+}
