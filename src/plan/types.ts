@@ -160,6 +160,12 @@ export interface Fact {
   reading?: ReadingTarget
 }
 
+/**
+ * Where a live value is read. `path` is a JSON Pointer into the object (empty: the whole of it). A driver answers `{ actual }`, with
+ * `actual` undefined when the world was asked and has no such object or member, and `undefined` only when it could not be asked.
+ * `expect` is a value that the live one must contain; inside it `{ $atLeast, $atMost }`, `{ $startsWith }`, `{ $includes }` and
+ * `{ $version }` stand for a condition.
+ */
 export type ReadingTarget =
   | { kind: 'object'; apiVersion: string; object: string; name: string; namespace?: string; path: string; expect: unknown }
   | { kind: 'runtime'; question: RuntimeQuestion; expect: unknown }
@@ -173,7 +179,7 @@ export type ReadingTarget =
  * - `replicas:SERVICE`: how many replicas are ready (number)
  * - `user:SERVICE`: the uid that its processes run as (number)
  * - `health:SERVICE`: whether its health path answers (boolean)
- * - `env:SERVICE:NAME`: whether its process has a variable of that name (boolean, never the value)
+ * - `env:SERVICE`: the names of all variables that its processes have (string[], never a value)
  * - `log-format:SERVICE`: `structured` or `plain`, judged from the lines it wrote (string)
  * - `metrics:SERVICE`: whether its metrics endpoint answers (boolean)
  * - `cron:SERVICE:NAME`: the schedule that is armed (string)
@@ -187,7 +193,7 @@ export type RuntimeQuestion =
   | `replicas:${string}`
   | `user:${string}`
   | `health:${string}`
-  | `env:${string}:${string}`
+  | `env:${string}`
   | `log-format:${string}`
   | `metrics:${string}`
   | `cron:${string}:${string}`
