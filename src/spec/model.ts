@@ -63,6 +63,8 @@ export interface Service {
   migrate?: string[]
   /** Names of services of the workspace. */
   dependencies: string[]
+  /** The service's own rules for hot reload, carried untouched. */
+  reload?: Record<string, unknown>
   patches: Patch[]
 }
 
