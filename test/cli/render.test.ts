@@ -1,0 +1,106 @@
+import { expect, test } from 'vitest'
+import { createStyle } from '../../src/core/style.ts'
+import { createLogRenderer } from '../../src/cli/render/logs.ts'
+import { maskPassword, maskRun } from '../../src/cli/render/mask.ts'
+import { renderDoctor } from '../../src/cli/render/doctor.ts'
+import { renderParity } from '../../src/cli/render/parity.ts'
+import { renderRun } from '../../src/cli/render/run.ts'
+import { renderStarted } from '../../src/cli/render/started.ts'
+import { renderStatus } from '../../src/cli/render/status.ts'
+import { degradedRun, doctorResult, healthyRun, NOW, parityReport, startResult } from './samples.ts'
+
+const plain = createStyle({ colour: false, unicode: true })
+const ascii = createStyle({ colour: false, unicode: false })
+const colour = createStyle({ colour: true, unicode: true })
+const text = (lines: string[]): string => `${lines.join('\n')}\n`
+const golden = (name: string): string => `../golden/cli/${name}.txt`
+
+test('status', async () => {
+  const runs = [maskRun(healthyRun), maskRun(degradedRun)]
+  await expect(text(renderStatus(runs, { style: plain, now: NOW, wide: false }))).toMatchFileSnapshot(golden('status'))
+})
+
+test('status -o wide', async () => {
+  await expect(text(renderRun(maskRun(degradedRun), { style: plain, now: NOW, wide: true }))).toMatchFileSnapshot(
+    golden('status-wide'),
+  )
+})
+
+test('status in colours', async () => {
+  await expect(text(renderRun(maskRun(degradedRun), { style: colour, now: NOW, wide: false }))).toMatchFileSnapshot(
+    golden('status-colour'),
+  )
+})
+
+test('status when nothing runs', () => {
+  expect(renderStatus([], { style: plain, now: NOW, wide: false })).toEqual(['nothing runs'])
+})
+
+test('the end of start', async () => {
+  const shown = { ...startResult, run: maskRun(startResult.run) }
+  await expect(text(renderStarted(shown, { style: plain, now: NOW }))).toMatchFileSnapshot(golden('started'))
+})
+
+test('parity', async () => {
+  await expect(text(renderParity(parityReport, { style: plain, wide: false }))).toMatchFileSnapshot(golden('parity'))
+})
+
+test('parity -o wide', async () => {
+  await expect(text(renderParity(parityReport, { style: plain, wide: true }))).toMatchFileSnapshot(golden('parity-wide'))
+})
+
+test('without Unicode, output is ASCII', () => {
+  const lines = [
+    ...renderParity(parityReport, { style: ascii, wide: false }),
+    ...renderStatus([healthyRun], { style: ascii, now: NOW, wide: true }),
+    ...renderStarted(startResult, { style: ascii, now: NOW }),
+    ...renderDoctor(doctorResult, ascii),
+  ]
+  expect(text(lines)).toMatch(/^[\n\x20-\x7e]*$/)
+})
+
+test('a score is not rounded up to what was not reached', () => {
+  const report = { ...parityReport, score: 79.99 }
+  expect(renderParity(report, { style: plain, wide: false }).at(-1)).toContain('score 79.9 of 100')
+})
+
+test('doctor', async () => {
+  await expect(text(renderDoctor(doctorResult, plain))).toMatchFileSnapshot(golden('doctor'))
+})
+
+test.each([
+  ['postgres://orders:s3cr3t%40word@127.0.0.1:5433/orders', 'postgres://orders:***@127.0.0.1:5433/orders'],
+  ['redis://:hunter22@127.0.0.1:6380/0', 'redis://:***@127.0.0.1:6380/0'],
+  ['mongodb+srv://a:b@c@host/x', 'mongodb+srv://a:***@host/x'],
+  ['http://127.0.0.1:7331/a:b@c', 'http://127.0.0.1:7331/a:b@c'],
+])('the password of %s is masked', (url, masked) => {
+  expect(maskPassword(url)).toBe(masked)
+})
+
+test('logs: structured lines are read, others stay, and nothing moves the cursor', async () => {
+  const render = createLogRenderer(plain)
+  const line = (source: string, replica: string, raw: string, fields?: Record<string, unknown>) =>
+    render({
+      time: new Date(2026, 2, 1, 12, 34, 56, 789).getTime(),
+      source,
+      replica,
+      stream: 'stdout',
+      text: raw,
+      ...(fields && { fields }),
+    })
+  const lines = [
+    line('orders', 'x2x4z', 'plain text'),
+    line('orders', 'x2x4z', '', { level: 'info', msg: 'listening', port: 3000, time: 1 }),
+    line('orders', 'x2x4z', '', { level: 50, msg: 'cannot reach the database', error: 'connect ECONNREFUSED', retry: { in: 5 } }),
+    line('orders-db', '', '\u001b[2J\u001b[31mred\u001b[0m and gone'),
+    line('reports', '1', '', { severity: 'WARNING', message: 'slow "query"', took_ms: 812, sql: 'select 1' }),
+  ]
+  await expect(text(lines)).toMatchFileSnapshot(golden('logs'))
+})
+
+test('logs in colour keep the colours of the service and drop what clears the screen', () => {
+  const render = createLogRenderer(colour)
+  const shown = render({ time: NOW, source: 'a', replica: '', stream: 'stdout', text: '\u001b[2J\u001b[31mred\u001b[0m' })
+  expect(shown).toContain('\u001b[31mred\u001b[0m')
+  expect(shown).not.toContain('\u001b[2J')
+})
