@@ -1,0 +1,77 @@
+import { join } from 'node:path'
+import { afterAll, describe, expect, test } from 'vitest'
+import {
+  buildImage,
+  chooseVariant,
+  docker,
+  dockerMissing,
+  fill,
+  fixtures,
+  hostPort,
+  readPreset,
+  runRestricted,
+  waitFor,
+} from './presets.ts'
+
+const missing = await dockerMissing()
+if (missing) console.warn(`skipped: language images are not built, ${missing}`)
+
+/** One small service for each way of naming dependencies; it answers with its uid and its dependency's version. */
+const cases = [
+  { fixture: 'go', language: 'go', variant: undefined, maxMb: 15 },
+  { fixture: 'go-cmd', language: 'go', variant: 'cmd', maxMb: 15 },
+  { fixture: 'node-npm', language: 'node', variant: 'npm' },
+  { fixture: 'node-pnpm', language: 'node', variant: 'pnpm' },
+  { fixture: 'node-yarn', language: 'node', variant: 'yarn' },
+  { fixture: 'node-yarn-modern', language: 'node', variant: 'yarn-modern' },
+  { fixture: 'python-pip', language: 'python', variant: 'pip' },
+  { fixture: 'python-uv', language: 'python', variant: 'uv' },
+  { fixture: 'python-poetry', language: 'python', variant: 'poetry' },
+]
+
+describe.each(cases)('$fixture', ({ fixture, language, variant, maxMb }) => {
+  const folder = join(fixtures, fixture)
+  const preset = chooseVariant(readPreset('languages', language), folder, 'fixture')
+  const tag = `shiv-test/preset-${fixture}`
+  const containers: string[] = []
+
+  afterAll(async () => {
+    if (missing) return
+    for (const id of containers) await docker('rm', '-f', id)
+    await docker('rmi', '-f', tag)
+  })
+
+  test('its files choose the variant', () => {
+    expect(preset['name']).toBe(variant ?? language)
+  })
+
+  test.skipIf(missing)(
+    'builds, and answers under the restricted policy until it is told to end',
+    { timeout: 300_000 },
+    async () => {
+      await buildImage(tag, folder, fill(preset['build'].dockerfile, { 'service.name': 'fixture' }), preset['build'].ignore)
+      const user = preset['build'].user
+      const container = await runRestricted(tag, user, ['--tmpfs=/tmp', '-e', 'PORT=8080', '-p', '127.0.0.1::8080'])
+      containers.push(container)
+
+      const port = await hostPort(container, 8080)
+      const answer = await waitFor(container, async () => {
+        const response = await fetch(`http://127.0.0.1:${port}${preset['health'].path}`)
+        return response.ok ? ((await response.json()) as Record<string, unknown>) : undefined
+      })
+      expect(answer['user']).toBe(user)
+      expect(answer['dependency']).toBeTruthy()
+      expect(answer['development'] ?? false, 'development dependencies stay out of the image').toBe(false)
+
+      await docker('stop', '-t', '20', container)
+      const { stdout: code } = await docker('inspect', '--format', '{{.State.ExitCode}}', container)
+      expect(code, 'TERM reaches the service itself').not.toBe('137')
+
+      const { stdout } = await docker('image', 'inspect', '--format', '{{.Size}} {{.Config.User}} {{json .Config.Cmd}}', tag)
+      const [size, imageUser, command] = stdout.split(' ', 3)
+      expect(imageUser).toBe(`${user}:${user}`)
+      expect(command).toContain(preset['build'].command[0])
+      if (maxMb) expect(Number(size) / 1e6).toBeLessThan(maxMb)
+    },
+  )
+})
