@@ -19,9 +19,15 @@ export interface Checked<Value> {
 
 /**
  * Checks a tree against a schema. Everything wrong goes to `faults`. What is right is handed on all the same, so that
- * later checks see the rest of the file in the same run; undefined when nothing usable is left.
+ * later checks see the rest of the file in the same run, with a stand-in for a required top-level field that is missing
+ * or wrong; undefined when nothing usable is left.
  */
-export function checkTree<Value>(schema: z.ZodType<Value>, tree: MapTree, faults: Fault[]): Checked<Value> | undefined {
+export function checkTree<Value>(
+  schema: z.ZodType<Value>,
+  tree: MapTree,
+  faults: Fault[],
+  standIns: Record<string, string> = {},
+): Checked<Value> | undefined {
   let result = schema.safeParse(toPlain(tree))
   if (result.success) return { data: result.data, tree, incomplete: new Set() }
   faults.push(...result.error.issues.flatMap((issue) => faultsOfIssue(issue, tree)))
@@ -29,9 +35,9 @@ export function checkTree<Value>(schema: z.ZodType<Value>, tree: MapTree, faults
   let rest = tree
   for (let round = 0; round < 5 && !result.success; round++) {
     const wrong = result.error.issues.flatMap((issue) => wrongPaths(issue, rest))
-    if (wrong.some((path) => path.length === 0)) return undefined
     for (const path of wrong) incomplete.add(String(path[0]))
     rest = without(rest, wrong) as MapTree
+    for (const [name, text] of Object.entries(standIns)) if (!rest.entries.has(name)) addText(rest, name, text)
     result = schema.safeParse(toPlain(rest))
   }
   return result.success ? { data: result.data, tree: rest, incomplete } : undefined
@@ -83,9 +89,7 @@ function missingField(path: Path, tree: Tree): Fault {
 function faultsOfUnion(issue: z.core.$ZodIssueInvalidUnion, tree: Tree): Fault[] {
   const path = issue.path as Path
   if (treeAt(tree, path) === undefined) return [missingField(path, tree)]
-  const isOfType = (branch: Issue[]) =>
-    !branch.some((inner) => inner.path.length === 0 && ['invalid_type', 'invalid_value'].includes(inner.code))
-  const meant = issue.errors.find(isOfType)
+  const meant = issue.errors.find((branch) => !branch.some(isOfOtherType))
   if (meant !== undefined)
     return meant.flatMap((inner) => faultsOfIssue({ ...inner, path: [...path, ...inner.path] } as Issue, tree))
   const values = issue.errors.flat().flatMap((inner) => (inner.code === 'invalid_value' ? inner.values : []))
@@ -98,6 +102,12 @@ function faultsOfUnion(issue: z.core.$ZodIssueInvalidUnion, tree: Tree): Fault[]
     ]
   }
   return [wrongType(issue.errors.flat().flatMap(expectedOf), path, tree)]
+}
+
+function isOfOtherType(issue: Issue): boolean {
+  if (issue.path.length > 0) return false
+  if (issue.code === 'invalid_union') return issue.errors.every((branch) => branch.some(isOfOtherType))
+  return issue.code === 'invalid_type' || issue.code === 'invalid_value'
 }
 
 function expectedOf(issue: Issue): string[] {
@@ -116,14 +126,14 @@ const TYPE_NAMES: Record<string, string> = {
   map: 'a map',
   array: 'a list',
   list: 'a list',
-  null: 'empty',
 }
 
 function wrongType(expected: string[], path: Path, tree: Tree): Fault {
   const found = treeAt(tree, path)!
   const actual = found.kind === 'scalar' ? (found.value === null ? 'null' : typeof found.value) : found.kind
   const wanted = [...new Set(expected.map((type) => TYPE_NAMES[type] ?? type))]
-  const message = `${labelOf(path)} must be ${wanted.join(' or ')}, not ${TYPE_NAMES[actual] ?? actual}`
+  const isEmpty = actual === 'null'
+  const message = `${labelOf(path)} ${isEmpty ? 'has no value' : `must be ${wanted.join(' or ')}, not ${TYPE_NAMES[actual] ?? actual}`}`
   return faultAt(found.span, { code: 'SPEC_WRONG_TYPE', message, hint: typeHint(wanted, found) })
 }
 
@@ -131,12 +141,14 @@ function typeHint(wanted: string[], found: Tree): string | undefined {
   if (found.kind === 'list' && wanted.includes('a map')) return 'remove the dashes: write key: value'
   if (found.kind === 'map' && wanted.includes('a list')) return 'put "- " before each item'
   if (found.kind !== 'scalar') return `write ${wanted.join(' or ')} here`
-  if (found.value === null) return `write ${wanted.join(' or ')} after the colon, or remove the line`
+  if (found.value === null)
+    return `write ${wanted.includes('text') ? 'a value after the colon ("" for empty text)' : wanted.join(' or ')}, or remove the line`
   const isNumber = wanted.some((name) => name.includes('number'))
   if (isNumber && typeof found.value === 'string' && /^\d+(\.\d+)?$/.test(found.value))
     return `write it without quotes: ${found.value}`
   if (wanted.includes('text')) return `put it in quotes: "${found.text}"`
   if (wanted.includes('a list')) return `write it as a list: [${found.text}]`
+  if (wanted.includes('a map') && /^\w[\w-]*$/.test(found.text)) return `write it as a map, for example: ${found.text}: VALUE`
   return `write ${wanted.join(' or ')} here`
 }
 
@@ -183,7 +195,13 @@ function wrongPaths(issue: Issue, tree: Tree): Path[] {
   const path = issue.path as Path
   if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => [...path, key])
   if (issue.code === 'custom' && treeAt(tree, path)?.kind !== 'scalar') return [path]
-  return [treeAt(tree, path) === undefined ? path.slice(0, -1) : path]
+  const isMissing = treeAt(tree, path) === undefined
+  return [isMissing && path.length > 1 ? path.slice(0, -1) : path]
+}
+
+function addText(tree: MapTree, name: string, text: string): void {
+  const key = keySpan(tree, [])
+  tree.entries.set(name, { key, value: { kind: 'scalar', span: key, value: text, text } })
 }
 
 function without(tree: Tree, wrong: Path[]): Tree {

@@ -43,16 +43,17 @@ export async function loadWorkspace(path: string, options: LoadOptions): Promise
   for (const file of workspace.serviceFiles) {
     const source = await readSource(file, faults)
     const tree = source && parseTree(source, faults)
-    const checked = tree && checkTree(serviceSchema, tree, faults)
-    if (checked === undefined) isComplete = false
-    else trees.push(tree!)
+    if (tree === undefined) isComplete = false
+    else trees.push(tree)
+    if (tree !== undefined) checkTree(serviceSchema, tree, faults)
   }
   const environments = listEnvironments(workspace, trees)
   checkEnvironments(workspace, trees, environments, options.environment, faults)
   let chosen: Resolved[] = []
   for (const environment of environmentsToCheck(environments, trees, options.environment)) {
     const resolved = await resolveAll(trees, environment, workspace, presets, platform, faults)
-    checkReferences(resolved, isComplete && resolved.length === trees.length, faults)
+    const isWhole = isComplete && resolved.length === trees.length && !resolved.some(({ draft }) => draft.incomplete.has('name'))
+    checkReferences(resolved, isWhole, faults)
     const sorted = sortByDependency(resolved, faults)
     if (environment === options.environment) chosen = sorted
   }
@@ -86,8 +87,8 @@ async function resolveAll(
   faults: Fault[],
 ): Promise<Resolved[]> {
   const resolved: Resolved[] = []
-  for (const written of trees) {
-    const checked = checkTree(serviceSchema, inEnvironment(written, environment), faults)
+  for (const [index, written] of trees.entries()) {
+    const checked = checkTree(serviceSchema, inEnvironment(written, environment), faults, { name: `unnamed-${index}` })
     if (checked === undefined || platform === undefined) continue
     const draft = new Draft({ ...checked, workspaceRoot: workspace.root, presets, faults })
     resolved.push({ draft, service: await resolveService(draft, platform) })
@@ -111,7 +112,9 @@ function choosePlatform({ tree, data }: FoundWorkspace, presets: Presets, faults
 function invalid(faults: Fault[]): ShivError {
   const gathered = gatherFaults(faults)
   const [first] = gathered
-  const message = gathered.length === 1 ? first!.message : `${gathered.length} faults in what was written`
+  const files = new Set(gathered.map(({ file }) => file)).size
+  const message =
+    gathered.length === 1 ? first!.message : `${gathered.length} faults in ${files === 1 ? 'one file' : `${files} files`}`
   return new ShivError(message, {
     code: 'SPEC_INVALID',
     exit: 2,

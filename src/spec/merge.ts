@@ -8,6 +8,9 @@ export function inEnvironment(tree: MapTree, environment: string): MapTree {
   return override?.kind === 'map' ? (merge(base, override, []) as MapTree) : base
 }
 
+/** The same in every environment. */
+const FIXED = new Set(['name', 'language', 'environments'])
+
 function merge(base: Tree, override: Tree, path: string[]): Tree {
   if (base.kind !== 'map' || override.kind !== 'map' || isReplaced(override, path)) return override
   const entries = new Map<string, Entry>(base.entries)
@@ -15,6 +18,7 @@ function merge(base: Tree, override: Tree, path: string[]): Tree {
   if (path.length === 0 && override.entries.has('ports')) entries.delete('port')
   if (path.length === 0 && override.entries.has('port')) entries.delete('ports')
   for (const [key, entry] of override.entries) {
+    if (path.length === 0 && FIXED.has(key)) continue
     const before = entries.get(key)
     entries.set(key, before === undefined ? entry : { key: entry.key, value: merge(before.value, entry.value, [...path, key]) })
   }

@@ -92,6 +92,19 @@ export const urlPath = pattern(/^\/[^\s?#]*$/, {
   hint: 'begin it with a slash, for example /healthz',
 })
 
+/** JSON Pointer (RFC 6901). */
+export const pointer = pattern(/^(\/[^/]*)+$/, {
+  code: 'SPEC_BAD_PATH',
+  message: (value) => `"${value}" is not a path into an object`,
+  hint: 'write it as a JSON Pointer, for example /spec/template/spec/containers/0/image',
+})
+
+export const secretKey = pattern(/^[-._a-zA-Z0-9]{1,253}$/, {
+  code: 'SPEC_BAD_NAME',
+  message: (value) => `"${value}" is not a key of a secret`,
+  hint: 'use letters, digits, "-", "_" and "."',
+})
+
 export const mountPath = pattern(/^\/(?!(.*\/)?\.\.(\/|$))[^:]+$/, {
   code: 'SPEC_BAD_PATH',
   message: (value) => `"${value}" is not an absolute path in the container`,

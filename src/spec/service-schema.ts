@@ -19,10 +19,12 @@ import {
   label,
   mountPath,
   percent,
+  pointer,
   port,
   quantity,
   scalar,
   schedule,
+  secretKey,
   text,
   urlPath,
 } from './rules.ts'
@@ -31,16 +33,12 @@ const envSource = across(
   closed({
     value: scalar.describe('The value; may hold ${databases.NAME.FIELD} and ${services.NAME.FIELD}').optional(),
     secret: label.describe('A secret by name; its value is never written here').optional(),
-    key: z
-      .string()
-      .regex(/^[-._a-zA-Z0-9]+$/)
-      .describe('Key in the secret; the name in lower-kebab by default')
-      .optional(),
+    key: secretKey.describe('Key in the secret; the name in lower-kebab by default').optional(),
     from: text.describe('database.NAME.url or service.NAME.url|host|port').optional(),
     prompt: text.describe('The question asked when the value is missing and there is a terminal').optional(),
   }),
   checkEnvEntry,
-)
+).meta({ oneOf: ['value', 'secret', 'from', 'prompt'].map((name) => ({ required: [name] })) })
 
 const health = closed({
   path: urlPath.optional(),
@@ -84,7 +82,7 @@ const patch = across(
   closed({
     target: closed({ kind: text, name: text.optional() }),
     op: z.enum(['add', 'replace', 'remove']),
-    path: z.string().regex(/^(\/[^/]*)+$/),
+    path: pointer,
     value: z.unknown().optional(),
     why: text.describe('Printed wherever the patch applies'),
   }),
@@ -103,7 +101,11 @@ const fields = {
   env: z.record(envName, z.union([scalar, envSource])).optional(),
   resources: resources.optional(),
   scaling: scaling.optional(),
-  databases: z.array(across(z.record(z.string(), z.union([label, database])), checkDatabaseEntry)).optional(),
+  databases: z
+    .array(
+      across(z.record(z.string(), z.union([label, database])), checkDatabaseEntry).meta({ minProperties: 1, maxProperties: 1 }),
+    )
+    .optional(),
   observability: closed({
     logging: z.enum(['structured', 'plain']).optional(),
     metrics: z.union([z.literal('prometheus'), closed({ port: port.optional(), path: urlPath.optional() })]).optional(),
