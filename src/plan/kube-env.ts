@@ -3,6 +3,9 @@ import { clusterAddress } from './address.ts'
 import { credentialsSecret, externalSecret, upperSnake } from './names.ts'
 import type { EnvPlan } from './types.ts'
 
+/** Of the variables that only carry a value into others. */
+export const HELPER_PREFIX = 'SHIV_'
+
 export interface EnvVar {
   name: string
   value?: string
@@ -32,7 +35,7 @@ function renderSource(name: string, source: EnvSource, service: Service, service
 function renderPart(part: TemplatePart, services: Service[], help: (v: EnvVar) => void): string {
   if (part.kind === 'text') return escapeExpansion(part.text)
   if (part.kind === 'database') {
-    const helper = `SHIV_${upperSnake(part.database)}_${upperSnake(part.field)}`
+    const helper = `${HELPER_PREFIX}${upperSnake(part.database)}_${upperSnake(part.field)}`
     help(secretVar(helper, credentialsSecret(part.database), part.field))
     return `$(${helper})`
   }

@@ -1,4 +1,4 @@
-import type { Model, Service } from '../spec/model.ts'
+import type { Model } from '../spec/model.ts'
 import { localImages, localNamespace, recordShared } from './localise-shared.ts'
 import { Recorder } from './recorder.ts'
 import type { KubeObject, Plan } from './types.ts'
@@ -7,7 +7,7 @@ const POD = '/spec/template/spec'
 const CONTAINER = `${POD}/containers/0`
 
 /** The Plan for plain processes: no objects; what each of production's objects does here is recorded. */
-export function localiseForProcess(base: Plan, _services: Service[], model: Model): Plan {
+export function localiseForProcess(base: Plan, model: Model): Plan {
   const record = new Recorder()
   recordShared(base, model, record)
   for (const image of base.images) {
@@ -34,6 +34,27 @@ export function localiseForProcess(base: Plan, _services: Service[], model: Mode
     production: base.cluster.kubernetes,
     why: 'plain processes: there is no cluster',
   })
+  record.miss({ id: 'nodes', what: 'nodes', production: 'several, in several zones', why: 'plain processes of one machine' })
+  record.miss({ id: 'namespace', what: 'namespace', production: base.namespace, why: 'plain processes: there is no cluster' })
+  for (const service of base.services) {
+    if (service.replicas.max <= service.replicas.min) continue
+    record.substitute({
+      id: `replicas.${service.name}`,
+      what: `replicas of ${service.name}`,
+      production: `${service.replicas.min} to ${service.replicas.max}`,
+      local: String(service.replicas.min),
+      why: 'nothing scales plain processes: replicas stay at the minimum',
+    })
+  }
+  for (const service of base.services) {
+    record.substitute({
+      id: `user.${service.name}`,
+      what: `user of ${service.name}`,
+      production: 'the uid of the image, never root',
+      local: 'your own user',
+      why: 'a process runs as who starts it',
+    })
+  }
   for (const object of base.objects) recordObject(object, record)
   return {
     ...base,
@@ -117,6 +138,9 @@ function recordWorkload(
   ])
   substitute('user', 'user', 'the uid of the image, never root', 'your own user', 'a process runs as who starts it', [
     `${POD}/securityContext`,
+  ])
+  substitute('ports', 'ports', 'the same in every pod', 'one for each replica, chosen and kept', 'replicas share one machine', [
+    `${CONTAINER}/ports`,
   ])
   substitute('probes', 'probes', 'the kubelet asks', 'the daemon asks the same path', 'there is no kubelet', [
     `${CONTAINER}/startupProbe`,

@@ -22,7 +22,7 @@ export function localise(plan: Plan, runtime: 'kind' | 'process', model: Model, 
     plan.services.map((service) => service.name),
   )
   const base = assemblePlan(model, services)
-  if (runtime === 'process') return localiseForProcess(base, services, model)
+  if (runtime === 'process') return localiseForProcess(base, model)
   const local = localiseForKind(base, services, model, options.debug ?? true)
   return applyPatches(local, services, (kind, name) =>
     base.objects.some((object) => object.kind === kind && object.metadata.name === name),
