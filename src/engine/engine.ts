@@ -1,0 +1,94 @@
+import { adoptRuns, loadRuns } from './adopt.ts'
+import { execIn, logsOf, parityOf, planOfWorkspace, statusOfRuns } from './look.ts'
+import type { Ask, EngineParts } from './parts.ts'
+import type { Workshop } from './workshop.ts'
+import type { Plan } from '../plan/types.ts'
+import { createQueue } from './queue.ts'
+import type {
+  ExecResult,
+  LogsResult,
+  ParityResult,
+  RestartResult,
+  RunStatus,
+  StartParams,
+  StartResult,
+  StopResult,
+  Target,
+} from './results.ts'
+import { createRunStore } from './run-store.ts'
+import { startRun } from './start.ts'
+import { removeRun, restartRun, stopRun } from './stop.ts'
+import { operate } from './work.ts'
+
+/** Keeps runs: one operation at a time on a workspace, workspaces side by side. */
+export interface Engine {
+  start(params: StartParams, ask: Ask): Promise<StartResult>
+  stop(params: Target & { purge: boolean }, ask: Ask): Promise<StopResult>
+  restart(params: Target, ask: Ask): Promise<RestartResult>
+  status(params: Target & { all: boolean }): Promise<RunStatus[]>
+  plan(params: StartParams): Promise<Plan>
+  parity(params: StartParams & { verify: boolean }, ask: Ask): Promise<ParityResult>
+  logs(params: Target & { sources: string[]; follow: boolean; tail?: number; since?: number }, ask: Ask): Promise<LogsResult>
+  exec(params: Target & { argv: string[] }, ask: Ask): Promise<ExecResult>
+  /** Whether anything runs or is being worked on. */
+  isNeeded(): boolean
+  /** Resolves when nobody works. */
+  idle(): Promise<void>
+  /** Gives up what is being done, then lets go of every run: what runs goes on, unless `keepRuns` is false. */
+  close(options: { keepRuns: boolean }): Promise<void>
+}
+
+/** Opens the engine and begins to take over the runs of the daemon before; operations on those wait for it. */
+export function openEngine(parts: EngineParts): Engine {
+  const shop: Workshop = { parts, store: createRunStore(parts.home), queue: createQueue(), runs: new Map() }
+  const closing = new AbortController()
+  const loaded = loadRuns(shop)
+  const adopted = loaded.then(() => adoptRuns(shop, closing.signal))
+  adopted.catch((error: unknown) => parts.log.error('the runs of the daemon before were not found', { cause: String(error) }))
+
+  const living = () => [...shop.runs.values()].filter((run) => run.record.state !== 'stopped')
+  const whileOpen = (ask: Ask): Ask => ({ ...ask, signal: AbortSignal.any([ask.signal, closing.signal]) })
+  /** Those that queue wait there for their own run to be taken over; those that do not wait for all. */
+  const after =
+    <P, R>(ready: Promise<void>, operation: (shop: Workshop, params: P, ask: Ask) => Promise<R>) =>
+    async (params: P, ask: Ask): Promise<R> => {
+      await ready
+      return operation(shop, params, whileOpen(ask))
+    }
+
+  return {
+    start: after(loaded, startRun),
+    stop: after(loaded, stopRun),
+    restart: after(loaded, restartRun),
+    parity: after(adopted, parityOf),
+    logs: after(adopted, logsOf),
+    exec: after(adopted, execIn),
+    async status(params) {
+      await adopted
+      return statusOfRuns(shop, params)
+    },
+    async plan(params) {
+      await loaded
+      return planOfWorkspace(shop, params)
+    },
+    isNeeded: () => shop.queue.busy() || living().length > 0,
+    idle: () => shop.queue.idle(),
+    async close({ keepRuns }) {
+      closing.abort()
+      await adopted.catch(() => {}) // logged when it failed
+      await shop.queue.idle()
+      if (!keepRuns) {
+        const ask: Ask = {
+          by: { command: 'shiv daemon', pid: process.pid },
+          signal: new AbortController().signal,
+          emit: async () => {},
+        }
+        await Promise.all(
+          living().map((run) => operate(shop, run.record.workspace.root, ask, (work) => removeRun(shop, run, false, work))),
+        )
+      }
+      const attached = living().filter((run) => run.isAttached)
+      await Promise.all(attached.map(async (run) => (await parts.runtime(run.record.runtime)).release(run.id)))
+    },
+  }
+}

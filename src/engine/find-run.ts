@@ -1,0 +1,53 @@
+import { realpathSync } from 'node:fs'
+import { sep } from 'node:path'
+import { ShivError } from '../core/errors.ts'
+import type { Workshop } from './workshop.ts'
+import type { Run } from './run.ts'
+
+/** The run of the workspace at `root`. */
+export function runAt(shop: Workshop, root: string): Run | undefined {
+  return [...shop.runs.values()].find((run) => run.record.workspace.root === root)
+}
+
+/** The run whose workspace holds `path`, the innermost one; the folder may be gone by now. */
+export function findRun(shop: Workshop, path: string): Run | undefined {
+  const place = real(path)
+  return [...shop.runs.values()]
+    .filter(({ record }) => isWithin(place, record.workspace.root))
+    .sort((a, b) => b.record.workspace.root.length - a.record.workspace.root.length)[0]
+}
+
+/** As `findRun`; throws RUN_NOT_FOUND when the workspace was never started. */
+export function requireRun(shop: Workshop, path: string): Run {
+  const run = findRun(shop, path)
+  if (run) return run
+  throw new ShivError(`Nothing was started from ${path}.`, {
+    code: 'RUN_NOT_FOUND',
+    exit: 2,
+    hint: 'shiv start, or shiv status --all for what runs elsewhere',
+  })
+}
+
+/** Checks names against the run's services; throws SERVICE_UNKNOWN. */
+export function requireServices(run: Run, names: string[]): void {
+  const known = run.record.plan.services.map((service) => service.name)
+  const unknown = names.filter((name) => !known.includes(name))
+  if (unknown.length === 0) return
+  throw new ShivError(`${run.record.workspace.name} runs no service ${unknown.join(', ')}.`, {
+    code: 'SERVICE_UNKNOWN',
+    exit: 2,
+    hint: known.length > 0 ? `what it runs: ${known.join(', ')}` : 'shiv start',
+  })
+}
+
+export function isWithin(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep)
+}
+
+export function real(path: string): string {
+  try {
+    return realpathSync(path)
+  } catch {
+    return path // it is gone, and is still the name of what ran there
+  }
+}

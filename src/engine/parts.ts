@@ -1,0 +1,36 @@
+import type { Log } from '../core/log.ts'
+import type { Redactor } from '../core/redact.ts'
+import type { Fact, Plan, RuntimeName, VerifiedFact } from '../plan/types.ts'
+import type { Model } from '../spec/model.ts'
+import type { FrontDoor, Runtime } from './ports.ts'
+import type { Worker } from './queue.ts'
+import type { EngineEvent } from './results.ts'
+
+/** What the engine is made of; each is brought in when it is first needed. */
+export interface EngineParts {
+  home: string
+  redactor: Redactor
+  log: Log
+  runtime(name: RuntimeName): Promise<Runtime>
+  frontDoor(): Promise<FrontDoor>
+  planner(): Promise<Planner>
+}
+
+/** From files to Plans and facts. */
+export interface Planner {
+  load(path: string, options: { environment: string }): Promise<Model>
+  build(model: Model, options: { services: string[] }): Plan
+  localise(plan: Plan, runtime: RuntimeName, model: Model, options: { debug: boolean }): Plan
+  facts(production: Plan, local: Plan): Fact[]
+  verify(facts: Fact[], readings: ({ actual: unknown } | undefined)[]): VerifiedFact[]
+  score(facts: VerifiedFact[]): number
+}
+
+/** One caller's request while it is served. */
+export interface Ask {
+  by: Worker
+  /** Aborted when the caller gives up or is gone. */
+  signal: AbortSignal
+  /** Resolves when the caller has taken it. */
+  emit(event: EngineEvent): Promise<void>
+}

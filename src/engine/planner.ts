@@ -1,0 +1,23 @@
+import { ShivError } from '../core/errors.ts'
+import { buildPlan } from '../plan/build.ts'
+import { localise } from '../plan/localise.ts'
+import { parityFacts, scoreParity, verifyFacts } from '../plan/parity.ts'
+import { loadWorkspace } from '../spec/load.ts'
+import type { Planner } from './parts.ts'
+
+/** The rooms `spec` and `plan`, as the engine uses them; a module of its own so that an idle daemon does not load them. */
+export const planner: Planner = {
+  load: loadWorkspace,
+  build: buildPlan,
+  localise(plan, runtime, model, options) {
+    if (runtime !== 'context') return localise(plan, runtime, model, options)
+    throw new ShivError('A run on a cluster of the kubeconfig is not offered here.', {
+      code: 'RUNTIME_UNKNOWN',
+      exit: 2,
+      hint: 'shiv start --runtime kind, or --runtime process',
+    })
+  },
+  facts: parityFacts,
+  verify: verifyFacts,
+  score: scoreParity,
+}

@@ -1,0 +1,130 @@
+import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { writeFileAtomic } from '../core/atomic-file.ts'
+import type { ErrorShape } from '../core/errors.ts'
+import type { Plan, RuntimeName } from '../plan/types.ts'
+import type { RunState } from './results.ts'
+
+/** What is kept of a run, enough for the next daemon to find it again. Holds no secret. */
+export interface RunRecord {
+  version: 1
+  id: string
+  workspace: { name: string; root: string }
+  environment: string
+  runtime: RuntimeName
+  state: RunState
+  /** Epoch milliseconds of the last change of state. */
+  since: number
+  /** Services that were asked for, with what they depend on. */
+  services: string[]
+  debug: boolean
+  /** As the runtime got it. */
+  plan: Plan
+  error?: ErrorShape
+}
+
+export interface RunStore {
+  /** The run's own folder, 0700. */
+  folder(id: string): string
+  /** Every record that can be read; what cannot is set aside as `run.json.broken-…` and named in `warnings`. */
+  load(): Promise<{ records: RunRecord[]; warnings: string[] }>
+  /** Writes of one run happen in the order of the calls. */
+  save(record: RunRecord): Promise<void>
+  /** Forgets a run and everything in its folder. */
+  forget(id: string): Promise<void>
+}
+
+export function createRunStore(home: string): RunStore {
+  const runs = join(home, 'runs')
+  const folder = (id: string): string => join(runs, id)
+  const writes = new Map<string, Promise<void>>()
+
+  const inOrder = (id: string, work: () => Promise<void>): Promise<void> => {
+    const mine = (writes.get(id) ?? Promise.resolve()).then(work, work)
+    writes.set(id, mine)
+    const forgetMine = (): void => {
+      if (writes.get(id) === mine) writes.delete(id)
+    }
+    mine.then(forgetMine, forgetMine)
+    return mine
+  }
+
+  return {
+    folder,
+    async load() {
+      const records: RunRecord[] = []
+      const warnings: string[] = []
+      for (const id of await list(runs)) {
+        const path = join(folder(id), 'run.json')
+        const text = await readIfThere(path)
+        if (text === undefined) continue
+        const record = parseRecord(text)
+        if (record?.id === id) records.push(record)
+        else {
+          const aside = `${path}.broken-${Date.now()}`
+          await rename(path, aside)
+          warnings.push(`${path} could not be understood and was set aside as ${aside}`)
+        }
+      }
+      return { records, warnings }
+    },
+    save(record) {
+      const text = `${JSON.stringify(record, null, 1)}\n`
+      return inOrder(record.id, async () => {
+        await mkdir(folder(record.id), { recursive: true, mode: 0o700 })
+        await writeFileAtomic(join(folder(record.id), 'run.json'), text)
+      })
+    },
+    forget: (id) => inOrder(id, () => rm(folder(id), { recursive: true, force: true })),
+  }
+}
+
+async function list(folder: string): Promise<string[]> {
+  try {
+    const entries = await readdir(folder, { withFileTypes: true })
+    return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
+  }
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+const STATES: RunState[] = ['starting', 'running', 'degraded', 'failed', 'stopping', 'stopped']
+const RUNTIMES: RuntimeName[] = ['kind', 'process', 'context']
+
+function parseRecord(text: string): RunRecord | undefined {
+  let value: Partial<RunRecord> | null
+  try {
+    value = JSON.parse(text) as Partial<RunRecord> | null
+  } catch {
+    return undefined // cut short or overwritten; the caller sets it aside
+  }
+  const isRecord =
+    value?.version === 1 &&
+    typeof value.id === 'string' &&
+    typeof value.workspace?.name === 'string' &&
+    typeof value.workspace.root === 'string' &&
+    typeof value.environment === 'string' &&
+    RUNTIMES.includes(value.runtime!) &&
+    STATES.includes(value.state!) &&
+    typeof value.since === 'number' &&
+    isStrings(value.services) &&
+    value.plan?.version === 1 &&
+    Array.isArray(value.plan.services) &&
+    Array.isArray(value.plan.databases) &&
+    Array.isArray(value.plan.objects)
+  return isRecord ? (value as RunRecord) : undefined
+}
+
+function isStrings(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string')
+}

@@ -1,0 +1,68 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { ShivError, type Fault } from '../core/errors.ts'
+import type { Plan, SecretKey } from '../plan/types.ts'
+import { parseDotenv } from './dotenv.ts'
+
+/**
+ * Values of the developer's own secrets that a Plan wants, by variable: from `environment`, else from `.env.local` in the wanting service's
+ * folder, else in the workspace's. Throws SECRET_MISSING (exit 2) that names every one that is nowhere, who wants it, and how to give it.
+ */
+export async function resolveSecrets(plan: Plan, environment: NodeJS.ProcessEnv): Promise<Map<string, string>> {
+  const keys = plan.secrets.filter((secret) => secret.source.kind === 'external').flatMap((secret) => secret.keys)
+  const values = new Map<string, string>()
+  if (keys.length === 0) return values
+  const missing: SecretKey[] = []
+  for (const key of keys) {
+    const value = environment[key.variable] || (await fromFiles(key, plan))
+    if (value) values.set(key.variable, value)
+    else missing.push(key)
+  }
+  if (missing.length > 0) throw missingSecrets(missing, plan)
+  return values
+}
+
+async function fromFiles(key: SecretKey, plan: Plan): Promise<string | undefined> {
+  const services = plan.services.filter((service) => key.wantedBy.some((want) => want.startsWith(`${service.name}.`)))
+  for (const folder of [...services.map((service) => service.root), plan.workspace.root]) {
+    const value = (await readDotenv(join(folder, '.env.local')))[key.variable]
+    if (value) return value
+  }
+  return undefined
+}
+
+async function readDotenv(path: string): Promise<Record<string, string>> {
+  try {
+    return parseDotenv(await readFile(path, 'utf8'))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {}
+    throw new ShivError(`${path} cannot be read: ${(error as Error).message}`, {
+      code: 'SECRET_FILE_UNREADABLE',
+      exit: 2,
+      cause: error,
+    })
+  }
+}
+
+function missingSecrets(keys: SecretKey[], plan: Plan): ShivError {
+  const names = keys.map((key) => key.variable)
+  const file = join(plan.workspace.root, '.env.local')
+  return new ShivError(`${names.join(', ')} ${names.length === 1 ? 'has' : 'have'} no value on this machine.`, {
+    code: 'SECRET_MISSING',
+    exit: 2,
+    hint: `for this shell: export ${names[0]}=… · for good: echo '${names[0]}=…' >> ${file} (keep it out of git) · or write a value for it under environments.local.env in service.yaml`,
+    faults: keys.map((key) => faultOf(key)),
+  })
+}
+
+function faultOf(key: SecretKey): Fault {
+  const { file, line, column } = key.position ?? {}
+  return {
+    code: 'SECRET_MISSING',
+    message: `${key.variable} is wanted by ${key.wantedBy.join(', ')}`,
+    file,
+    line,
+    column,
+    ...(key.prompt !== undefined && { ask: { variable: key.variable, prompt: key.prompt } }),
+  }
+}

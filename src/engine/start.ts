@@ -1,0 +1,152 @@
+import { join } from 'node:path'
+import { writeFileAtomic } from '../core/atomic-file.ts'
+import { toErrorShape } from '../core/errors.ts'
+import { runIdOf } from '../core/ids.ts'
+import type { Plan, RuntimeName } from '../plan/types.ts'
+import type { Model } from '../spec/model.ts'
+import { chooseRuntime } from './choose-runtime.ts'
+import { isWithin, real, runAt } from './find-run.ts'
+import type { Ask, Planner } from './parts.ts'
+import type { Workshop } from './workshop.ts'
+import type { Runtime } from './ports.ts'
+import { interruption } from './queue.ts'
+import type { StartParams, StartResult } from './results.ts'
+import { createRun, failure, type Run } from './run.ts'
+import { resolveSecrets } from './secrets.ts'
+import { operate, type Work } from './work.ts'
+
+/** Brings a workspace's services to life and returns when everything answers; a diff when some of it lives already. */
+export async function startRun(shop: Workshop, params: StartParams, ask: Ask): Promise<StartResult> {
+  const began = performance.now()
+  const planner = await shop.parts.planner()
+  // Read before queueing: bad input is told at once, whoever works on the workspace.
+  const first = await planner.load(params.path, { environment: params.env })
+  return operate(shop, first.workspace.root, ask, async (work) => {
+    const model = await work.steps.step('Read service.yaml', () => planner.load(params.path, { environment: params.env }))
+    const known = runAt(shop, model.workspace.root)
+    const services = [...selected(model, params), ...(known ? stillWanted(known, model) : [])]
+    const { runtime, why } = await work.steps.step('Choose the runtime', async (step) => {
+      const choice = await chooseRuntime({ asked: params.runtime, previous: previous(known), get: shop.parts.runtime })
+      step.note(`${choice.runtime.name} (${choice.why})`)
+      return choice
+    })
+    shop.parts.log.info('start', { workspace: model.workspace.name, runtime: runtime.name, why })
+    const { plan, score } = planFor(planner, model, { services, runtime: runtime.name, debug: params.debug !== false })
+    const secrets = await resolveSecrets(plan, params.environment)
+    const run = await prepareRun(shop, known, { model, plan, runtime, debug: params.debug !== false })
+    run.secrets = secrets
+    for (const value of secrets.values()) shop.parts.redactor.add(value)
+    await realise(run, runtime, work, params.environment)
+    await writeFileAtomic(join(shop.store.folder(run.id), 'last-start.json'), JSON.stringify(work.steps.spans()))
+    return {
+      version: 1,
+      run: run.status(),
+      durationMs: Math.round(performance.now() - began),
+      substitutions: plan.substitutions,
+      parityScore: score,
+    }
+  })
+}
+
+/** The local Plan of some services, and how near to production it is. */
+export function planFor(
+  planner: Planner,
+  model: Model,
+  options: { services: string[]; runtime: RuntimeName; debug: boolean },
+): { production: Plan; plan: Plan; score: number } {
+  const production = planner.build(model, { services: options.services })
+  const plan = planner.localise(production, options.runtime, model, { debug: options.debug })
+  return { production, plan, score: planner.score(planner.facts(production, plan)) }
+}
+
+/** What was named; else the service whose folder the path is in; else all. */
+export function selected(model: Model, params: Pick<StartParams, 'path' | 'services'>): string[] {
+  if (params.services.length > 0) return params.services
+  const place = real(params.path)
+  const inside = model.services
+    .filter((service) => service.root !== model.workspace.root && isWithin(place, service.root))
+    .sort((a, b) => b.root.length - a.root.length)
+  return inside[0] ? [inside[0].name] : model.services.map((service) => service.name)
+}
+
+/** Makes the Plan of the run's record real; its state and routes follow. */
+export async function realise(
+  run: Run,
+  runtime: Runtime,
+  work: Work,
+  environment: NodeJS.ProcessEnv,
+): Promise<void> {
+  await run.dispatch({ type: 'start-asked' })
+  const { plan } = run.record
+  try {
+    await run.save()
+    await run.routes.keep(plan)
+    run.isAttached = true
+    await run.see(await runtime.reconcile(plan, work.context(run, environment)))
+    await run.dispatch({ type: 'answered' })
+  } catch (error) {
+    await run.dispatch(failure(run, toErrorShape(work.signal.aborted ? interruption(error) : error)))
+    throw error
+  }
+}
+
+/** The run with its new Plan; one that lives elsewhere is taken down there first, so that nothing is started twice. */
+async function prepareRun(
+  shop: Workshop,
+  known: Run | undefined,
+  next: { model: Model; plan: Plan; runtime: Runtime; debug: boolean },
+): Promise<Run> {
+  const { workspace, environment } = next.model
+  const fields = {
+    environment: environment.name,
+    runtime: next.runtime.name,
+    services: next.plan.services.map((service) => service.name),
+    debug: next.debug,
+    plan: next.plan,
+  }
+  if (known && known.record.workspace.name === workspace.name) {
+    if (known.record.runtime !== next.runtime.name && known.record.state !== 'stopped') await takeDown(shop, known)
+    known.record = { ...known.record, ...fields }
+    return known
+  }
+  if (known) {
+    // The workspace was renamed: what ran under the old name would be orphaned.
+    if (known.record.state !== 'stopped') await takeDown(shop, known)
+    shop.runs.delete(known.id)
+    await shop.store.forget(known.id)
+  }
+  const { name, root } = workspace
+  const id = runIdOf({ name, root })
+  const run = createRun(
+    { version: 1, id, workspace: { name, root }, state: 'stopped', since: Date.now(), ...fields },
+    shop.parts,
+    shop.store,
+  )
+  shop.runs.set(id, run)
+  return run
+}
+
+async function takeDown(shop: Workshop, run: Run): Promise<void> {
+  const runtime = await shop.parts.runtime(run.record.runtime)
+  const context = run.context({
+    signal: new AbortController().signal,
+    environment: process.env,
+    step: (_name, work) => work(silent),
+  })
+  await runtime.remove(run.record.plan, { purge: false }, context)
+  await run.routes.clear()
+  run.isAttached = false
+  run.live = undefined
+}
+
+const silent = { progress: (): void => {}, note: (): void => {} }
+
+function previous(run: Run | undefined): { name: RuntimeName; isLive: boolean } | undefined {
+  return run && { name: run.record.runtime, isLive: run.record.state === 'running' || run.record.state === 'degraded' }
+}
+
+/** Services of the run that go on beside what is asked for now. */
+function stillWanted(run: Run, model: Model): string[] {
+  if (run.record.state === 'stopped') return []
+  return run.record.services.filter((name) => model.services.some((service) => service.name === name))
+}
