@@ -1,0 +1,99 @@
+import { get } from 'node:http'
+import { connect } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
+import { ShivError } from '../../core/errors.ts'
+import type { Cluster, Endpoint } from '../../engine/ports.ts'
+import type { Plan, ServicePlan } from '../../plan/types.ts'
+import type { ServiceObject } from './objects.ts'
+import type { View } from './observer.ts'
+
+/** What must answer from the host before a start is over. */
+export interface Door {
+  subject: string
+  endpoint: Endpoint
+  /** HTTP path; without one an open connection is the answer. */
+  path?: string
+}
+
+/** The node's proxy rules follow the endpoints within a second; this long it may take. */
+const PATIENCE_MS = 15_000
+
+/** Every NodePort of the Plan's services and databases that leads in. */
+export function doorsOf(plan: Plan, view: View, cluster: Cluster): Door[] {
+  const services = plan.services.flatMap((service) => serviceDoors(service, view, cluster))
+  const databases = plan.databases.flatMap(({ name }) => {
+    const endpoint = nodePortOf(view, `${name}-host`, undefined, cluster)
+    return endpoint ? [{ subject: name, endpoint }] : []
+  })
+  return [...services, ...databases]
+}
+
+/** The host's way to a port of a Service; undefined where the Service has no NodePort. */
+export function nodePortOf(view: View, service: string, port: string | undefined, cluster: Cluster): Endpoint | undefined {
+  const object = view.services.find(({ metadata }) => metadata.name === service)
+  const entry = portsOf(object).find(({ name }) => port === undefined || name === port)
+  return entry?.nodePort === undefined ? undefined : cluster.reach(entry.nodePort)
+}
+
+/** Resolves when every door answers; throws KUBE_SERVICE_UNREACHABLE, naming the first that stays shut. */
+export async function awaitDoors(doors: Door[], signal: AbortSignal): Promise<void> {
+  await Promise.all(doors.map((door) => awaitDoor(door, signal)))
+}
+
+/** Asks once: undefined when it answers well, else what happened. */
+export function knock(door: Door): Promise<string | undefined> {
+  const { host, port } = door.endpoint
+  if (door.path === undefined) {
+    return new Promise((resolve) => {
+      const socket = connect({ host, port, timeout: 1000 })
+      const end = (answer: string | undefined) => {
+        socket.destroy()
+        resolve(answer)
+      }
+      socket.on('connect', () => end(undefined))
+      socket.on('timeout', () => end('no answer'))
+      socket.on('error', (error) => end(error.message))
+    })
+  }
+  return new Promise((resolve) => {
+    const asking = get({ host, port, path: door.path, timeout: 2000, agent: false }, (answer) => {
+      answer.resume()
+      const status = answer.statusCode ?? 0
+      resolve(status >= 200 && status < 400 ? undefined : `it answered ${status}`)
+    })
+    asking.on('timeout', () => asking.destroy(new Error('no answer')))
+    asking.on('error', (error) => resolve(error.message))
+  })
+}
+
+async function awaitDoor(door: Door, signal: AbortSignal): Promise<void> {
+  const deadline = Date.now() + PATIENCE_MS
+  for (let pause = 5; ; pause = Math.min(pause * 2, 200)) {
+    const trouble = await knock(door)
+    if (trouble === undefined) return
+    signal.throwIfAborted()
+    if (Date.now() > deadline) throw shut(door, trouble)
+    await delay(pause, undefined, { signal })
+  }
+}
+
+function serviceDoors(service: ServicePlan, view: View, cluster: Cluster): Door[] {
+  return service.ports.flatMap(({ name, protocol }): Door[] => {
+    const endpoint = nodePortOf(view, service.name, name, cluster)
+    if (endpoint === undefined) return []
+    const isAsked = protocol === 'http' && service.health !== undefined && service.health.port === name
+    return [{ subject: service.name, endpoint, ...(isAsked && { path: service.health?.readinessPath }) }]
+  })
+}
+
+function shut(door: Door, trouble: string): ShivError {
+  const where = `${door.endpoint.host}:${door.endpoint.port}${door.path ?? ''}`
+  return new ShivError(`${door.subject} is ready in the cluster, but from this machine ${where} does not answer: ${trouble}.`, {
+    code: 'KUBE_SERVICE_UNREACHABLE',
+    hint: 'A firewall or VPN of this machine, or a NetworkPolicy from a patch or preset, may be in the way: shiv doctor looks.',
+  })
+}
+
+function portsOf(service: ServiceObject | undefined): NonNullable<ServiceObject['spec']['ports']> {
+  return service?.spec.ports ?? []
+}

@@ -1,0 +1,63 @@
+import type { KubeObject, Plan } from '../../plan/types.ts'
+import { isPrunable, listOwned } from './applier.ts'
+import { deleteObject } from './apply.ts'
+import { type KubeClient, orMissing } from './client.ts'
+import { INVENTORY_NAME, readInventory } from './inventory.ts'
+import { OWNABLE, type Resource, knownPath, pathOf, resourceOf } from './mapping.ts'
+import { ownNamespace, runLabel } from './namespace.ts'
+import { LABEL, type Live } from './objects.ts'
+import { untilEmpty, untilGone } from './until.ts'
+
+/**
+ * Takes away what a run made and waits until it is gone. Volume claims and the databases' credentials stay, and their namespace with
+ * them, unless `purge`; a namespace that is not ours is never touched.
+ */
+export async function removeRun(client: KubeClient, plan: Plan, purge: boolean, signal: AbortSignal): Promise<void> {
+  const namespace = await ownNamespace(client, plan)
+  if (namespace === undefined) return
+  await Promise.all(clusterScoped(plan).map((object) => removeOwn(client, object, plan, signal)))
+  if (purge || namespace.metadata.deletionTimestamp !== undefined) return removeNamespace(client, plan, signal)
+  await removeObjects(client, plan, signal)
+  if (!(await holdsData(client, plan))) await removeNamespace(client, plan, signal)
+}
+
+async function removeObjects(client: KubeClient, plan: Plan, signal: AbortSignal): Promise<void> {
+  const options = { namespace: plan.namespace, run: runLabel(plan), signal }
+  const inventory = await readInventory(client, plan.namespace)
+  const named = [...Object.values(inventory?.objects ?? {}), ...plan.objects]
+  const found = await Promise.all(named.map(({ apiVersion, kind }) => resourceOf(client, apiVersion, kind)))
+  const namespaced = found.filter((resource): resource is Resource => resource?.namespaced === true)
+  const live = new Map<string, Live>()
+  await Promise.all([...new Set([...OWNABLE, ...namespaced])].map((resource) => listOwned(client, resource, options, live)))
+  const leaving = [...live.values()].filter(isPrunable)
+  await Promise.all(leaving.map((object) => deleteObject(client, object, { signal })))
+  const parts = encodeURIComponent(`${LABEL.service},app.kubernetes.io/component`)
+  await untilEmpty(client, `${knownPath('Pod', plan.namespace)}?labelSelector=${parts}`, signal)
+  const rest = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: INVENTORY_NAME, namespace: plan.namespace } }
+  await deleteObject(client, rest, { signal })
+}
+
+async function removeNamespace(client: KubeClient, plan: Plan, signal: AbortSignal): Promise<void> {
+  const object = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: plan.namespace } }
+  await deleteObject(client, object, { signal })
+  await untilGone(client, knownPath('Namespace'), plan.namespace, signal)
+}
+
+async function holdsData(client: KubeClient, plan: Plan): Promise<boolean> {
+  const lists = await Promise.all([
+    client.call<{ items: Live[] | null }>('GET', knownPath('PersistentVolumeClaim', plan.namespace)),
+    client.call<{ items: Live[] | null }>('GET', `${knownPath('Secret', plan.namespace)}?labelSelector=${LABEL.database}`),
+  ])
+  return lists.some(({ items }) => (items ?? []).length > 0)
+}
+
+function clusterScoped(plan: Plan): KubeObject[] {
+  return plan.objects.filter(({ kind, metadata }) => kind !== 'Namespace' && metadata.namespace === undefined)
+}
+
+async function removeOwn(client: KubeClient, object: KubeObject, plan: Plan, signal: AbortSignal): Promise<void> {
+  const resource = await resourceOf(client, object.apiVersion, object.kind)
+  if (resource === undefined || resource.namespaced) return
+  const live = await orMissing(client.call<Live>('GET', pathOf(resource, undefined, object.metadata.name)))
+  if (live?.metadata.labels?.[LABEL.run] === runLabel(plan)) await deleteObject(client, object, { signal })
+}

@@ -1,0 +1,204 @@
+import { ShivError } from '../../core/errors.ts'
+import type { Cluster, ClusterDriver, ImageBuilder, LiveState, RunContext, Runtime } from '../../engine/ports.ts'
+import type { Plan } from '../../plan/types.ts'
+import { createConnections } from './connection.ts'
+import type { KubeClient } from './client.ts'
+import { buildImages } from './delivery.ts'
+import { execInPod } from './exec.ts'
+import { readLogs } from './logs.ts'
+import { ensureMetricsServer } from './metrics-server.ts'
+import { ownNamespace } from './namespace.ts'
+import { type Observer, emptyView, look, observe } from './observer.ts'
+import { probeMachine } from './probe.ts'
+import { publish } from './publisher.ts'
+import { readyPod } from './questions.ts'
+import { readLive } from './readings.ts'
+import { reconcile } from './reconcile.ts'
+import { removeRun } from './remove.ts'
+import { restartSubject } from './restart.ts'
+import { readCredentials, requireSecretValues } from './secrets.ts'
+import { type Credentials, replicasOf, stateOf } from './state.ts'
+
+/** Stands in where none runs: an empty view leads nowhere. */
+const NO_CLUSTER: Cluster = {
+  kubeconfig: '',
+  context: '',
+  nodes: [],
+  reach: (port) => ({ host: '', port }),
+  nodePorts: undefined,
+}
+
+/** A run that is watched. */
+interface Session {
+  client: KubeClient
+  observer: Observer
+  stop(): void
+}
+
+/** The `kind` runtime: a Plan's objects in a local cluster of ours. */
+export function createKindRuntime(options: { home: string; cluster: ClusterDriver; images: ImageBuilder }): Runtime {
+  const connections = createConnections()
+  const sessions = new Map<string, Session>()
+
+  const release = (runId: string) => {
+    sessions.get(runId)?.stop()
+    sessions.delete(runId)
+  }
+
+  const watchRun = async (plan: Plan, cluster: Cluster, client: KubeClient, context: RunContext): Promise<Observer> => {
+    release(context.runId)
+    const observer = await observe(client, plan.namespace)
+    const stopPublishing = publish(client, observer, plan, cluster, context)
+    const stop = () => {
+      stopPublishing()
+      observer.close()
+    }
+    sessions.set(context.runId, { client, observer, stop })
+    return observer
+  }
+
+  const find = async (plan: Plan): Promise<{ cluster: Cluster; client: KubeClient } | undefined> => {
+    const cluster = await options.cluster.find(plan.cluster)
+    return cluster && { cluster, client: await connections.to(cluster) }
+  }
+
+  const require = async (plan: Plan) => {
+    const found = await find(plan)
+    if (found !== undefined) return found
+    throw new ShivError(`The cluster ${plan.cluster.name} is not running.`, {
+      code: 'KUBE_CLUSTER_STOPPED',
+      hint: 'shiv start',
+      exit: 1,
+    })
+  }
+
+  /** From the watch while it is connected, else read anew. */
+  const viewOf = (plan: Plan, client: KubeClient, context: RunContext) => {
+    const session = sessions.get(context.runId)
+    return session?.client === client && session.observer.isConnected ? session.observer.view() : look(client, plan.namespace)
+  }
+
+  const stateIn = async (plan: Plan, cluster: Cluster, client: KubeClient, context: RunContext): Promise<LiveState> => {
+    const [view, credentials] = await Promise.all([viewOf(plan, client, context), credentialsOf(plan, client)])
+    return stateOf(plan, view, cluster, credentials)
+  }
+
+  return {
+    name: 'kind',
+    probe: () => probeMachine(),
+
+    async reconcile(plan, context) {
+      requireSecretValues(plan, context)
+      const stop = new AbortController()
+      const signal = AbortSignal.any([context.signal, stop.signal])
+      const inner: RunContext = { ...context, signal }
+      const building = buildImages(plan, options.images, inner, signal)
+      const creating = options.cluster.ensure(plan.cluster, { signal, environment: context.environment, step: context.step })
+      try {
+        const [cluster] = await Promise.all([creating, Promise.race([creating, building.then(() => creating)])])
+        const client = await connections.to(cluster)
+        const bring = async (images: string[]) => {
+          await options.cluster.deliver(cluster, images, { signal, progress() {} })
+        }
+        await reconcile({
+          plan,
+          client,
+          cluster,
+          driver: options.cluster,
+          context: inner,
+          building,
+          watch: () => watchRun(plan, cluster, client, context),
+          afterImages() {
+            if (!plan.objects.some(({ kind }) => kind === 'HorizontalPodAutoscaler')) return
+            ensureMetricsServer(client, bring, context.signal).catch((error: unknown) => warnOfMetrics(context, error))
+          },
+        })
+        return await stateIn(plan, cluster, client, context)
+      } catch (error) {
+        stop.abort(error)
+        // Neither may go on behind a command that has ended; what they say then is a consequence of the abort.
+        await Promise.allSettled([building, creating])
+        throw error
+      }
+    },
+
+    async adopt(plan, context) {
+      const found = await find(plan)
+      if (found === undefined || (await ownNamespace(found.client, plan)) === undefined) return undefined
+      const observer = await watchRun(plan, found.cluster, found.client, context)
+      const view = observer.view()
+      if (view.deployments.length === 0 && view.statefulSets.length === 0) {
+        release(context.runId)
+        return undefined
+      }
+      return stateIn(plan, found.cluster, found.client, context)
+    },
+
+    async read(plan, context) {
+      const found = await find(plan)
+      if (found === undefined) return stateOf(plan, emptyView(), NO_CLUSTER, new Map())
+      return stateIn(plan, found.cluster, found.client, context)
+    },
+
+    async readings(plan, targets, context) {
+      const { client, cluster } = await require(plan)
+      return readLive(client, plan, targets, { view: await viewOf(plan, client, context), cluster, signal: context.signal })
+    },
+
+    async *logs(plan, query, context) {
+      const { client } = await require(plan)
+      yield* readLogs(client, plan.namespace, query, context.signal)
+    },
+
+    async exec(plan, service, argv, context) {
+      const { client } = await require(plan)
+      const view = await look(client, plan.namespace)
+      const pod = readyPod(view, service)
+      if (pod === undefined) throw noReplica(service, replicasOf(view, service).length)
+      const container = pod.spec.containers.find(({ name }) => name === service) ?? pod.spec.containers[0]
+      return execInPod(client, pod, container?.name ?? '', argv, context.signal)
+    },
+
+    async restart(plan, service, context) {
+      const { client, cluster } = await require(plan)
+      const session = sessions.get(context.runId)
+      const observer = session?.observer ?? (await watchRun(plan, cluster, client, context))
+      await restartSubject(client, observer, plan, service, context)
+    },
+
+    async remove(plan, { purge }, context) {
+      release(context.runId)
+      const found = await find(plan)
+      if (found !== undefined) await removeRun(found.client, plan, purge, context.signal)
+    },
+
+    async release(runId) {
+      release(runId)
+      if (sessions.size === 0) connections.close()
+    },
+  }
+}
+
+async function credentialsOf(plan: Plan, client: KubeClient): Promise<Credentials> {
+  const entries = await Promise.all(
+    plan.databases.map(async ({ name, secret }) => [name, await readCredentials(client, plan.namespace, secret)] as const),
+  )
+  return new Map(entries.filter((entry): entry is [string, Record<string, string>] => entry[1] !== undefined))
+}
+
+function warnOfMetrics(context: RunContext, error: unknown): void {
+  if (context.signal.aborted) return
+  context.emit({
+    kind: 'warning',
+    code: 'KUBE_METRICS_MISSING',
+    message: `metrics-server could not be installed, so nothing scales by CPU: ${error instanceof Error ? error.message : String(error)}`,
+    hint: 'shiv start tries again.',
+  })
+}
+
+function noReplica(service: string, count: number): ShivError {
+  return new ShivError(`${service} has no replica that is ready${count > 0 ? ` (${count} are not)` : ''}.`, {
+    code: 'POD_NOT_READY',
+    hint: 'shiv status shows its replicas, shiv logs what they wrote.',
+  })
+}
