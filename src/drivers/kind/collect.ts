@@ -1,0 +1,25 @@
+import type { NodeStore } from './node-store.ts'
+
+/** Removes images named `shiv.local/…` that `keep` does not hold from the nodes, with containerd's second name for each. */
+export async function collectNodeImages(stores: NodeStore[], keep: ReadonlySet<string>): Promise<string[]> {
+  const removed = new Set<string>()
+  await Promise.all(
+    stores.map(async (store) => {
+      const images = await store.images()
+      const old = oldImages(images, keep)
+      await store.removeImages(old)
+      for (const name of old) if (!name.startsWith('sha256:')) removed.add(name)
+    }),
+  )
+  return [...removed]
+}
+
+/** Names to remove: ours that are not kept, and the names by digest that nothing else shares. */
+export function oldImages(images: ReadonlyMap<string, string>, keep: ReadonlySet<string>): string[] {
+  const isOld = (name: string): boolean => name.startsWith('shiv.local/') && !keep.has(name)
+  const stay = new Set([...images].filter(([name]) => !isOld(name) && !name.startsWith('sha256:')).map(([, digest]) => digest))
+  const go = new Set([...images].filter(([name, digest]) => isOld(name) && !stay.has(digest)).map(([, digest]) => digest))
+  return [...images]
+    .filter(([name, digest]) => isOld(name) || (name.startsWith('sha256:') && go.has(digest)))
+    .map(([name]) => name)
+}
