@@ -1,10 +1,11 @@
 import { execa, type Options } from 'execa'
 import { mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
+import type { RunStatus, StatusResult } from '../../src/wire/messages.ts'
 import { dirname, join } from 'node:path'
 
-/** A shiv of the bench's own: own home, own daemon, nothing shared with the user's. */
-export interface Bench {
+/** A shiv of one test's or bench's own: own home, own daemon, nothing shared with the user's. */
+export interface OwnShiv {
   home: string
   folder: string
   env: Record<string, string>
@@ -18,8 +19,8 @@ const bin = join(import.meta.dirname, '..', '..', 'bin', 'shiv.js')
 /** Path of the command, for measures that spawn it themselves. */
 export const shivBin = bin
 
-export async function openBench(name: string): Promise<Bench> {
-  const folder = await mkdtemp(join(tmpdir(), `shiv-bench-${name}-`))
+export async function openShiv(name: string): Promise<OwnShiv> {
+  const folder = await mkdtemp(join(tmpdir(), `shiv-${name}-`))
   const home = join(folder, 'home')
   await mkdir(home, { mode: 0o700 })
   const env = { SHIV_HOME: home, NO_COLOR: '1' }
@@ -62,4 +63,11 @@ export function tinyService(name: string, extra = ''): Record<string, string> {
     [`${name}/server.js`]:
       "import { createServer } from 'node:http'\nconst server = createServer((_, response) => response.end('ok')).listen(process.env.PORT)\nprocess.on('SIGTERM', () => server.close(() => process.exit(0)))\n",
   }
+}
+
+/** What `shiv status` says of the only run of the folder. */
+export async function readRun(own: OwnShiv, cwd: string, flags: string[] = []): Promise<RunStatus> {
+  const { runs } = JSON.parse(await own.shiv(['status', '--json', ...flags], { cwd })) as StatusResult
+  if (runs.length !== 1) throw new Error(`${runs.length} runs where one was expected`)
+  return runs[0]!
 }
