@@ -1,8 +1,20 @@
-import { toErrorShape, ShivError } from '../core/errors.ts'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { fromErrorShape, toErrorShape } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import type { Redactor } from '../core/redact.ts'
+import type { Ask } from '../engine/parts.ts'
 import { isSameDaemon } from '../wire/daemon-entry.ts'
-import { WIRE_VERSION, type DaemonStamp, type HelloResult, type Request, type StatusResult } from '../wire/messages.ts'
+import {
+  WIRE_VERSION,
+  type DaemonStamp,
+  type HelloResult,
+  type Request,
+  type ShutdownParams,
+  type StatusResult,
+} from '../wire/messages.ts'
+import type { Composition } from './compose.ts'
+import { createIdleTimer } from './idle-timer.ts'
 import { otherVersion, serveSocket, type Exchange } from './server.ts'
 
 export interface DaemonParts {
@@ -11,6 +23,8 @@ export interface DaemonParts {
   stamp: DaemonStamp
   redactor: Redactor
   log: Log
+  /** With nothing to keep for so long, the daemon ends. */
+  idleExitMs: number
   /** Lets go of the lock, last of all. */
   released(): void
 }
@@ -18,50 +32,86 @@ export interface DaemonParts {
 export interface Daemon {
   /** Ordered end: no new callers, work given up, runs released (what runs goes on), lock freed, process ended. */
   close(why: string): Promise<void>
-  /** A defect of our own: logged, then the same end in short. */
+  /** A defect of our own: logged, then the same end. */
   crash(error: unknown): void
 }
 
+/** How long an ordered end may take before the process ends anyway. */
+const CLOSE_TIMEOUT_MS = 15_000
+
 /** Opens the socket and serves until closed. */
 export async function runDaemon(parts: DaemonParts): Promise<Daemon> {
-  const { log, stamp } = parts
+  const { log, stamp, redactor } = parts
   const since = Date.now()
+  let composition: Promise<Composition> | undefined
+  let composed: Composition | undefined
   let closing: Promise<void> | undefined
 
+  const services = (): Promise<Composition> =>
+    (composition ??= import('./compose.ts').then(({ compose }) => (composed = compose({ home: parts.home, redactor, log }))))
+
+  const serve = async (request: Request, ask: Ask): Promise<unknown> => {
+    switch (request.method) {
+      case 'hello':
+        return { version: 1, wire: WIRE_VERSION, daemon: { ...stamp, pid: process.pid, since } } satisfies HelloResult
+      case 'shutdown':
+        return shutdown(request.params ?? {})
+      case 'status': {
+        const runs = hasRuns(parts.home) ? await (await services()).engine.status(request.params) : []
+        const daemon = { pid: process.pid, version: stamp.release, since, rssBytes: process.memoryUsage.rss() }
+        return { version: 1, daemon, runs } satisfies StatusResult
+      }
+      case 'doctor': {
+        const { examine } = await import('./doctor.ts')
+        return examine({ home: parts.home, ...request.params, ask })
+      }
+      default:
+        return callEngine((await services()).engine, request, ask)
+    }
+  }
+  const shutdown = async ({ keepRuns = true, drain = false }: ShutdownParams): Promise<null> => {
+    if (drain) await composed?.engine.idle()
+    if (!keepRuns) await (await services()).engine.close({ keepRuns })
+    setImmediate(() => void close('asked to'))
+    return null
+  }
+
   const handle = async (request: Request, exchange: Exchange): Promise<unknown> => {
-    const { method } = request
-    if (method === 'hello') {
-      const result: HelloResult = { version: 1, wire: WIRE_VERSION, daemon: { ...stamp, pid: process.pid, since } }
-      return result
-    }
-    if (method === 'shutdown') {
-      setImmediate(() => void close('asked to'))
-      return
-    }
-    if (exchange.expects && !isSameDaemon(stamp, exchange.expects)) {
+    const { client, signal, expects } = exchange
+    const isAboutDaemon = request.method === 'hello' || request.method === 'shutdown'
+    if (!isAboutDaemon && expects && !isSameDaemon(stamp, expects)) {
       throw otherVersion(`is ${stamp.release}, started from ${stamp.entry} as it was then`)
     }
-    if (method === 'status') {
-      const { rss: rssBytes } = process.memoryUsage()
-      const result: StatusResult = { version: 1, daemon: { pid: process.pid, version: stamp.release, since, rssBytes }, runs: [] }
-      return result
-    }
-    throw new ShivError(`The daemon does not know ${method} yet.`, { code: 'DAEMON_BAD_REQUEST', exit: 2 })
+    idle.stop()
+    return serve(request, { by: { command: client.command, pid: client.pid }, signal, emit: exchange.emit })
   }
-
   const failed = (error: unknown, request: Request): unknown => {
-    const shape = toErrorShape(error)
-    if (shape.code === 'INTERNAL') log.error(shape.message, { code: shape.code, method: request.method, stack: shape.stack })
-    return error
+    const shape = redactor.deep(toErrorShape(error))
+    log[shape.code === 'INTERNAL' ? 'error' : 'info'](shape.message, {
+      code: shape.code,
+      method: request.method,
+      stack: shape.stack,
+    })
+    return fromErrorShape(shape)
   }
+  const isNeeded = (): boolean => server.active() > 0 || composed?.engine.isNeeded() === true
+  const idle = createIdleTimer(parts.idleExitMs, isNeeded, () => void close('nothing to keep'))
 
-  const server = await serveSocket(parts.socket, { handle, failed, idle: () => {} })
+  const server = await serveSocket(parts.socket, { handle, failed, idle: () => idle.start() })
   log.info('listening', { pid: process.pid, release: stamp.release })
+  if (hasRuns(parts.home)) void services()
+  idle.start()
 
   const close = (why: string, exitCode = 0): Promise<void> =>
     (closing ??= (async () => {
       log.info('closing', { why })
+      setTimeout(() => process.exit(exitCode || 1), CLOSE_TIMEOUT_MS).unref()
       server.stopAccepting()
+      try {
+        await (await composition)?.close({ keepRuns: true })
+      } catch (error) {
+        log.error('the close was not in order', { cause: String(error) })
+      }
       parts.released()
       await server.end()
       process.exit(exitCode)
@@ -71,9 +121,35 @@ export async function runDaemon(parts: DaemonParts): Promise<Daemon> {
     close,
     crash(error) {
       const { code, message, stack } = toErrorShape(error)
-      log.error(message, { code, stack })
-      setTimeout(() => process.exit(70), 3_000).unref()
+      log.error(message, { code: code === 'INTERNAL' ? 'DAEMON_CRASHED' : code, stack })
       void close('crash', 70)
     },
+  }
+}
+
+function hasRuns(home: string): boolean {
+  return existsSync(join(home, 'runs'))
+}
+
+type EngineRequest = Exclude<Request, { method: 'hello' | 'shutdown' | 'status' | 'doctor' }>
+
+function callEngine(engine: Composition['engine'], request: EngineRequest, ask: Ask): Promise<unknown> {
+  switch (request.method) {
+    case 'start':
+      return engine.start(request.params, ask)
+    case 'stop':
+      return engine.stop(request.params, ask)
+    case 'restart':
+      return engine.restart(request.params, ask)
+    case 'plan':
+      return engine.plan(request.params)
+    case 'parity':
+      return engine.parity(request.params, ask)
+    case 'logs':
+      return engine.logs(request.params, ask)
+    case 'exec':
+      return engine.exec(request.params, ask)
+    default:
+      return request satisfies never
   }
 }

@@ -26,6 +26,7 @@ const daemon = await runDaemon({
   stamp: stampOf(fileURLToPath(import.meta.url)),
   redactor,
   log,
+  idleExitMs: Number(process.env['SHIV_IDLE_EXIT_MS'] ?? 5 * 60_000),
   released() {
     if (socketFolder !== home) rmdirSync(socketFolder)
     lock.release()

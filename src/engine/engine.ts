@@ -30,6 +30,8 @@ export interface Engine {
   parity(params: StartParams & { verify: boolean }, ask: Ask): Promise<ParityResult>
   logs(params: Target & { sources: string[]; follow: boolean; tail?: number; since?: number }, ask: Ask): Promise<LogsResult>
   exec(params: Target & { argv: string[] }, ask: Ask): Promise<ExecResult>
+  /** Where a service of a workspace answers on this machine, for those that call it. */
+  serviceUrl(workspace: string, service: string): string | undefined
   /** Whether anything runs or is being worked on. */
   isNeeded(): boolean
   /** Resolves when nobody works. */
@@ -71,6 +73,10 @@ export function openEngine(parts: EngineParts): Engine {
       await loaded
       return planOfWorkspace(shop, params)
     },
+    serviceUrl: (workspace, service) =>
+      living()
+        .find((run) => run.record.workspace.name === workspace)
+        ?.routes.address(service)?.directUrl,
     isNeeded: () => shop.queue.busy() || living().length > 0,
     idle: () => shop.queue.idle(),
     async close({ keepRuns }) {

@@ -10,6 +10,8 @@ export interface RunRecord {
   version: 1
   id: string
   workspace: { name: string; root: string }
+  /** The last part of its host names: the workspace's name, or the id when another clone has that name. */
+  place: string
   environment: string
   runtime: RuntimeName
   state: RunState
@@ -113,6 +115,7 @@ function parseRecord(text: string): RunRecord | undefined {
     typeof value.id === 'string' &&
     typeof value.workspace?.name === 'string' &&
     typeof value.workspace.root === 'string' &&
+    typeof value.place === 'string' &&
     typeof value.environment === 'string' &&
     RUNTIMES.includes(value.runtime!) &&
     STATES.includes(value.state!) &&

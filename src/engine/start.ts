@@ -70,12 +70,7 @@ export function selected(model: Model, params: Pick<StartParams, 'path' | 'servi
 }
 
 /** Makes the Plan of the run's record real; its state and routes follow. */
-export async function realise(
-  run: Run,
-  runtime: Runtime,
-  work: Work,
-  environment: NodeJS.ProcessEnv,
-): Promise<void> {
+export async function realise(run: Run, runtime: Runtime, work: Work, environment: NodeJS.ProcessEnv): Promise<void> {
   await run.dispatch({ type: 'start-asked' })
   const { plan } = run.record
   try {
@@ -117,11 +112,9 @@ async function prepareRun(
   }
   const { name, root } = workspace
   const id = runIdOf({ name, root })
-  const run = createRun(
-    { version: 1, id, workspace: { name, root }, state: 'stopped', since: Date.now(), ...fields },
-    shop.parts,
-    shop.store,
-  )
+  const isClone = [...shop.runs.values()].some(({ record }) => record.place === name)
+  const record = { version: 1 as const, id, workspace: { name, root }, place: isClone ? id : name, since: Date.now(), ...fields }
+  const run = createRun({ ...record, state: 'stopped' }, shop.parts, shop.store)
   shop.runs.set(id, run)
   return run
 }

@@ -1,0 +1,56 @@
+import { ShivError } from '../core/errors.ts'
+import type { Log } from '../core/log.ts'
+import type { Redactor } from '../core/redact.ts'
+import { openEngine, type Engine } from '../engine/engine.ts'
+import type { EngineParts } from '../engine/parts.ts'
+import type { FrontDoor, Runtime } from '../engine/ports.ts'
+import type { RuntimeName } from '../plan/types.ts'
+
+export interface Composition {
+  engine: Engine
+  /** Lets runs go (or ends them) and closes the front door. */
+  close(options: { keepRuns: boolean }): Promise<void>
+}
+
+/** Puts engine and drivers together. Each driver is loaded when it is first needed, so that an idle daemon stays small. */
+export function compose(options: { home: string; redactor: Redactor; log: Log }): Composition {
+  const { home, redactor, log } = options
+  let door: Promise<FrontDoor> | undefined
+
+  const makers: Record<RuntimeName, () => Promise<Runtime>> = {
+    async process() {
+      const { createProcessRuntime } = await import('../drivers/process/runtime.ts')
+      return createProcessRuntime({ home, serviceUrl: (workspace, service) => engine.serviceUrl(workspace, service) })
+    },
+    kind: () => import('./compose-kind.ts').then(({ composeKind }) => composeKind({ home })),
+    async context() {
+      throw new ShivError('A run on a cluster of the kubeconfig is not offered here.', {
+        code: 'RUNTIME_UNKNOWN',
+        exit: 2,
+        hint: 'shiv start --runtime kind, or --runtime process',
+      })
+    },
+  }
+  const made = new Map<RuntimeName, Promise<Runtime>>()
+  const parts: EngineParts = {
+    home,
+    redactor,
+    log,
+    runtime(name) {
+      const runtime = made.get(name) ?? makers[name]()
+      made.set(name, runtime)
+      runtime.catch(() => made.delete(name)) // told to who asked; the next one may have more luck
+      return runtime
+    },
+    frontDoor: () => (door ??= import('../drivers/proxy/front-door.ts').then(({ createFrontDoor }) => createFrontDoor({ home }))),
+    planner: async () => (await import('../engine/planner.ts')).planner,
+  }
+  const engine = openEngine(parts)
+  return {
+    engine,
+    async close(how) {
+      await engine.close(how)
+      await (await door)?.close()
+    },
+  }
+}
