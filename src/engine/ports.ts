@@ -156,6 +156,8 @@ export interface ClusterDriver {
     options: { signal: AbortSignal; progress(text: string): void },
   ): Promise<{ sentBytes: number; skipped: string[] }>
   remove(spec: Plan['cluster']): Promise<void>
+  /** Ends when a creation that `ensure` returned from early is complete; throws what made it fail. */
+  settled?(spec: Plan['cluster']): Promise<void>
 }
 
 /** The daemon's front door: `http://SERVICE.localhost:PORT` and one fixed port a service. */
