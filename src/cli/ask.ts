@@ -1,5 +1,3 @@
-import { createInterface } from 'node:readline/promises'
-import { Writable } from 'node:stream'
 import { ShivError } from '../core/errors.ts'
 import type { Invocation } from './command.ts'
 
@@ -14,6 +12,8 @@ export function askHidden(question: string, invocation: Pick<Invocation, 'signal
 }
 
 async function ask(question: string, signal: AbortSignal, hidden: boolean): Promise<string> {
+  // Loaded here: no other command should wait for them.
+  const [{ createInterface }, { Writable }] = await Promise.all([import('node:readline/promises'), import('node:stream')])
   let muted = false
   const output = new Writable({
     write: (chunk: Buffer, _encoding, done) => {

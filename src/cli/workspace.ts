@@ -24,7 +24,6 @@ export function findWorkspace(folder: string): string | undefined {
  */
 export function resolvePlace(words: string[], cwd: string): Place {
   const here = findWorkspace(cwd)
-  let path: string | undefined
   let workspace: string | undefined
   const services: string[] = []
   let whole = words.length === 0
@@ -34,7 +33,6 @@ export function resolvePlace(words: string[], cwd: string): Place {
     if (!folder || !found || (isPlainName(word) && here && !holdsDefinition(folder))) {
       if (!isPlainName(word) || !here) throw unknownTarget(word, folder, here)
       services.push(word)
-      path ??= here
       workspace ??= here
       continue
     }
@@ -45,13 +43,12 @@ export function resolvePlace(words: string[], cwd: string): Place {
         'name one workspace at a time',
       )
     }
-    path = folder
     workspace = found
     const name = serviceNameIn(folder)
     if (name === undefined) whole = true
     else services.push(name)
   }
-  return { path: path ?? cwd, services: whole ? [] : [...new Set(services)] }
+  return { path: workspace ?? cwd, services: whole ? [] : [...new Set(services)] }
 }
 
 /** A folder, or the folder of a service.yaml or shiv.yaml. */
@@ -87,7 +84,12 @@ function unknownTarget(word: string, folder: string | undefined, here: string | 
       `shiv init ${word}`,
     )
   }
-  if (here) return inputError('CLI_UNKNOWN_TARGET', `${word} does not exist, and a service cannot have that name.`, 'shiv status')
+  if (here)
+    return inputError(
+      'CLI_UNKNOWN_TARGET',
+      `There is no folder ${word}, and a service cannot have that name.`,
+      'name a folder with a service.yaml, or a service of the workspace',
+    )
   return inputError(
     'CLI_UNKNOWN_TARGET',
     `${word} is neither a folder nor a service: nothing of that name is here, and this folder is no workspace.`,

@@ -30,9 +30,9 @@ test('without words the workspace here is meant, whole', () => {
 })
 
 test('folders and files of services, from outside', () => {
-  expect(resolvePlace(['shop/orders'], root)).toEqual({ path: at('shop/orders'), services: ['orders'] })
+  expect(resolvePlace(['shop/orders'], root)).toEqual({ path: at('shop'), services: ['orders'] })
   expect(resolvePlace(['shop/orders/service.yaml', 'shop/services/api'], root)).toEqual({
-    path: at('shop/services/api'),
+    path: at('shop'),
     services: ['orders', 'api'],
   })
   expect(resolvePlace(['lone'], root)).toEqual({ path: at('lone'), services: ['lone'] })
@@ -49,12 +49,12 @@ test('a word that is a folder without a definition is the service of that name',
 
 test('a file that cannot be read as a service leads to the whole workspace, whose faults are then told', () => {
   writeFileSync(at('shop/orders/service.yaml'), 'nmae: orders\n')
-  expect(resolvePlace(['shop/orders'], root)).toEqual({ path: at('shop/orders'), services: [] })
+  expect(resolvePlace(['shop/orders'], root)).toEqual({ path: at('shop'), services: [] })
 })
 
 test.each([
   ['ordrs', 'empty', 'CLI_UNKNOWN_TARGET', /neither a folder nor a service/],
-  ['./ordrs', 'shop', 'CLI_UNKNOWN_TARGET', /does not exist/],
+  ['./ordrs', 'shop', 'CLI_UNKNOWN_TARGET', /There is no folder/],
   ['../empty', 'shop', 'CLI_UNKNOWN_TARGET', /no service.yaml, no shiv.yaml/],
 ])('%s in %s is refused', (word, folder, code, message) => {
   expect(() => resolvePlace([word], at(folder))).toThrow(
