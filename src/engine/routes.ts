@@ -27,24 +27,24 @@ interface Place {
   address?: RouteAddress
 }
 
-export function createRoutes(place: string, frontDoor: () => Promise<FrontDoor>, log: Log): Routes {
+export function createRoutes(suffix: string, frontDoor: () => Promise<FrontDoor>, log: Log): Routes {
   const places = new Map<string, Place>()
   let last: Promise<unknown> = Promise.resolve()
 
   const inOrder = (work: () => Promise<void>): Promise<void> => {
     const mine = last.then(work)
-    last = mine.catch((error: unknown) => log.error('a route could not be set', { place, cause: String(error) }))
+    last = mine.catch((error: unknown) => log.error('a route could not be set', { suffix, cause: String(error) }))
     return mine
   }
   const apply = async (label: string, place: Place): Promise<void> => {
     const door = await frontDoor()
     const { endpoints, protocol } = place
-    const { port, url } = await door.route({ host: `${label}.${place}`, workspace: place, service: label, endpoints, protocol })
+    const { port, url } = await door.route({ host: `${label}.${suffix}`, workspace: suffix, service: label, endpoints, protocol })
     place.address = { url, directUrl: protocol === 'http' ? `http://localhost:${port}` : `localhost:${port}` }
   }
   const remove = async (label: string): Promise<void> => {
     places.delete(label)
-    await (await frontDoor()).remove(`${label}.${place}`)
+    await (await frontDoor()).remove(`${label}.${suffix}`)
   }
   return {
     keep: (plan) =>

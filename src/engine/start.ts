@@ -19,10 +19,11 @@ import { operate, type Work } from './work.ts'
 export async function startRun(shop: Workshop, params: StartParams, ask: Ask): Promise<StartResult> {
   const began = performance.now()
   const planner = await shop.parts.planner()
-  // Read before queueing: bad input is told at once, whoever works on the workspace.
-  const first = await planner.load(params.path, { environment: params.env })
-  return operate(shop, first.workspace.root, ask, async (work) => {
-    const model = await work.steps.step('Read service.yaml', () => planner.load(params.path, { environment: params.env }))
+  const read = () => planner.load(params.path, { environment: params.env })
+  // Before queueing: bad input is told at once, whoever works on the workspace.
+  const before = await read()
+  return operate(shop, before.workspace.root, ask, async (work) => {
+    const model = work.hasWaited ? await read() : before
     const known = runAt(shop, model.workspace.root)
     const services = [...selected(model, params), ...(known ? stillWanted(known, model) : [])]
     const { runtime, why } = await work.steps.step('Choose the runtime', async (step) => {

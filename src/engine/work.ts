@@ -8,6 +8,8 @@ import type { Run } from './run.ts'
 /** One operation in progress: its steps, its signal, and what its caller hears. */
 export interface Work {
   steps: Steps
+  /** Others worked on the workspace between the asking and now. */
+  hasWaited: boolean
   /** Aborted only while the operation lasts: what a runtime keeps watching afterwards outlives its caller. */
   signal: AbortSignal
   context(run: Run, environment: NodeJS.ProcessEnv): RunContext
@@ -20,7 +22,11 @@ function matters(event: RunEvent): boolean {
 
 /** Queues `operate` under the workspace's root, tells the caller who is ahead, and turns whatever an abort caused into INTERRUPTED. */
 export async function operate<T>(shop: Workshop, root: string, ask: Ask, operation: (work: Work) => Promise<T>): Promise<T> {
-  const onWaiting = (behind: Ask['by']): void => void ask.emit({ kind: 'waiting', behind })
+  let hasWaited = false
+  const onWaiting = (behind: Ask['by']): void => {
+    hasWaited = true
+    void ask.emit({ kind: 'waiting', behind })
+  }
   return shop.queue.run(root, { by: ask.by, signal: ask.signal, onWaiting }, async () => {
     const controller = new AbortController()
     const abort = (): void => controller.abort()
@@ -30,6 +36,7 @@ export async function operate<T>(shop: Workshop, root: string, ask: Ask, operati
     try {
       return await operation({
         steps,
+        hasWaited,
         signal: controller.signal,
         context(run, environment) {
           unlisten.push(run.listen((event) => matters(event) && void ask.emit(shop.parts.redactor.deep(event))))
