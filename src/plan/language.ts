@@ -1,17 +1,11 @@
 import type { LanguagePreset, Model, Service } from '../spec/model.ts'
+import { withVariant } from '../spec/variant.ts'
 
-/** The service's language preset with its variant laid over it; lists are replaced whole. */
+/** The service's language preset with its variant laid over it. */
 export function languageOf(service: Service, model: Model): LanguagePreset {
   const preset = model.languages[service.language]
   if (!preset) throw new Error(`the model holds no language preset ${service.language}`)
-  const variant = preset.variants.find((candidate) => candidate.name === service.variant)
-  if (!variant) return preset
-  return {
-    ...preset,
-    build: { ...preset.build, ...variant.build },
-    process: { ...preset.process, ...variant.process },
-    ...(preset.debug && { debug: { ...preset.debug, ...variant.debug } }),
-  }
+  return withVariant(preset, service.variant)
 }
 
 /** The values that templates of a language preset may name when they are rendered for an image. */

@@ -1,38 +1,25 @@
 import { describe, expect, test } from 'vitest'
-import { ShivError } from '../../src/core/errors.ts'
 import { buildPlan } from '../../src/plan/build.ts'
-import type { KubeObject, Plan } from '../../src/plan/types.ts'
+import type { Plan } from '../../src/plan/types.ts'
+import { caught } from './caught.ts'
+import { findObject } from './find-object.ts'
 import { everything, fullModel, makeModel, makeService, postgres, userService } from './fixture.ts'
 
 const plan = buildPlan(fullModel)
 
-function object(of: Plan, kind: string, name: string): any {
-  return of.objects.find((candidate: KubeObject) => candidate.kind === kind && candidate.metadata.name === name)
-}
-
-function caught(work: () => unknown): ShivError {
-  try {
-    work()
-  } catch (error) {
-    if (error instanceof ShivError) return error
-    throw error
-  }
-  throw new Error('it did not throw')
-}
-
 describe('buildPlan', () => {
   test('gives the example an autoscaler that owns its replicas, a budget, a Service and policies', () => {
-    const deployment = object(plan, 'Deployment', 'user-service')
+    const deployment = findObject(plan, 'Deployment', 'user-service')
     expect(deployment.spec.replicas).toBeUndefined()
-    expect(object(plan, 'HorizontalPodAutoscaler', 'user-service').spec).toMatchObject({
+    expect(findObject(plan, 'HorizontalPodAutoscaler', 'user-service').spec).toMatchObject({
       minReplicas: 2,
       maxReplicas: 10,
       metrics: [{ resource: { name: 'cpu', target: { averageUtilization: 70 } } }],
       behavior: { scaleDown: { stabilizationWindowSeconds: 300 } },
     })
-    expect(object(plan, 'PodDisruptionBudget', 'user-service').spec.maxUnavailable).toBe(1)
-    expect(object(plan, 'Service', 'user-service').spec.type).toBe('ClusterIP')
-    expect(object(plan, 'NetworkPolicy', 'default-deny-ingress').spec).toEqual({ podSelector: {}, policyTypes: ['Ingress'] })
+    expect(findObject(plan, 'PodDisruptionBudget', 'user-service').spec.maxUnavailable).toBe(1)
+    expect(findObject(plan, 'Service', 'user-service').spec.type).toBe('ClusterIP')
+    expect(findObject(plan, 'NetworkPolicy', 'default-deny-ingress').spec).toEqual({ podSelector: {}, policyTypes: ['Ingress'] })
     expect(deployment.spec.template.metadata.annotations).toMatchObject({
       'prometheus.io/scrape': 'true',
       'prometheus.io/port': '9090',
@@ -43,13 +30,13 @@ describe('buildPlan', () => {
 
   test('sets replicas where nothing scales, without budget for a single one', () => {
     const one = buildPlan(makeModel([makeService('lone')]))
-    expect(object(one, 'Deployment', 'lone').spec.replicas).toBe(1)
+    expect(findObject(one, 'Deployment', 'lone').spec.replicas).toBe(1)
     expect(one.objects.map((each) => each.kind)).not.toContain('HorizontalPodAutoscaler')
     expect(one.objects.map((each) => each.kind)).not.toContain('PodDisruptionBudget')
   })
 
   test('has no database among its objects and no Secret anywhere', () => {
-    expect(object(plan, 'StatefulSet', 'user-db')).toBeUndefined()
+    expect(findObject(plan, 'StatefulSet', 'user-db')).toBeUndefined()
     expect(plan.objects.filter((each) => each.kind === 'Secret')).toEqual([])
     expect(plan.databases.map(({ name, image, secret, users }) => ({ name, image, secret, users }))).toEqual([
       { name: 'user-db', image: 'postgres:15', secret: 'user-db-credentials', users: ['user-service'] },
@@ -96,7 +83,7 @@ describe('buildPlan', () => {
   })
 
   test('renders database fields as references, mixed text by helpers, and keeps the user’s own dollars', () => {
-    const env: any[] = object(plan, 'StatefulSet', 'orders').spec.template.spec.containers[0].env
+    const env: any[] = findObject(plan, 'StatefulSet', 'orders').spec.template.spec.containers[0].env
     const at = (name: string): number => env.findIndex((entry) => entry.name === name)
     expect(env[at('DATABASE_URL')].valueFrom).toEqual({ secretKeyRef: { name: 'order-db-credentials', key: 'url' } })
     expect(env[at('ADDRESS')].value).toBe('$(SHIV_ORDER_DB_HOST):$(SHIV_ORDER_DB_PORT)')
@@ -127,23 +114,25 @@ describe('buildPlan', () => {
     expect(kinds.indexOf('Namespace')).toBe(0)
     expect(kinds.lastIndexOf('Service')).toBeLessThan(kinds.indexOf('Job'))
     expect(kinds.lastIndexOf('Job')).toBeLessThan(kinds.indexOf('Deployment'))
-    expect(object(plan, 'Job', 'orders-migrate').metadata.annotations['shiv.dev/phase']).toBe('migrate')
+    expect(findObject(plan, 'Job', 'orders-migrate').metadata.annotations['shiv.dev/phase']).toBe('migrate')
   })
 
   test('gives a service with volumes a StatefulSet with a claim for each', () => {
-    const set = object(plan, 'StatefulSet', 'orders')
+    const set = findObject(plan, 'StatefulSet', 'orders')
     expect(set.spec.volumeClaimTemplates[0].spec.resources.requests.storage).toBe('1Gi')
     expect(set.spec.template.spec.containers[0].volumeMounts).toContainEqual({ name: 'data', mountPath: '/data' })
-    expect(object(plan, 'HorizontalPodAutoscaler', 'orders').spec.scaleTargetRef.kind).toBe('StatefulSet')
+    expect(findObject(plan, 'HorizontalPodAutoscaler', 'orders').spec.scaleTargetRef.kind).toBe('StatefulSet')
   })
 
   test('asks health in the port’s own way', () => {
     const tcp = makeService('tcp', { ports: [{ name: 'raw', port: 7000, protocol: 'tcp' }], health: undefined })
     const worker = makeService('worker', { ports: [], health: undefined })
     const probed = buildPlan(makeModel([tcp, worker]))
-    expect(object(probed, 'Deployment', 'tcp').spec.template.spec.containers[0].livenessProbe.tcpSocket).toEqual({ port: 7000 })
-    expect(object(probed, 'Deployment', 'worker').spec.template.spec.containers[0].livenessProbe).toBeUndefined()
-    expect(object(probed, 'Service', 'worker')).toBeUndefined()
+    expect(findObject(probed, 'Deployment', 'tcp').spec.template.spec.containers[0].livenessProbe.tcpSocket).toEqual({
+      port: 7000,
+    })
+    expect(findObject(probed, 'Deployment', 'worker').spec.template.spec.containers[0].livenessProbe).toBeUndefined()
+    expect(findObject(probed, 'Service', 'worker')).toBeUndefined()
     expect(probed.services.map((service) => service.kind)).toEqual(['service', 'worker'])
   })
 
@@ -166,7 +155,7 @@ describe('buildPlan', () => {
     const there = buildPlan(makeModel([userService], { environment: production }))
     expect(there.namespace).toBe('shop-prod')
     expect(there.images[0]?.repository).toBe('registry.example.com/shop/user-service')
-    expect(object(there, 'Ingress', 'user-service').spec.rules[0].host).toBe('user-service.shop.example.com')
+    expect(findObject(there, 'Ingress', 'user-service').spec.rules[0].host).toBe('user-service.shop.example.com')
   })
 
   test('takes the named services with what they depend on', () => {
@@ -198,15 +187,18 @@ describe('patches', () => {
   test('change the object that they name and are recorded', () => {
     const path = '/spec/template/spec/containers/0/resources/limits/memory'
     const result = patched({ path, value: '1Gi' })
-    expect(object(result, 'Deployment', 'user-service').spec.template.spec.containers[0].resources.limits.memory).toBe('1Gi')
+    expect(findObject(result, 'Deployment', 'user-service').spec.template.spec.containers[0].resources.limits.memory).toBe('1Gi')
     expect(result.patches).toEqual([{ service: 'user-service', why, target: 'Deployment/user-service', path }])
   })
 
   test('add to lists and remove members', () => {
     const added = patched({ op: 'add', path: '/spec/template/spec/containers/0/env/0', value: { name: 'A', value: 'b' } })
-    expect(object(added, 'Deployment', 'user-service').spec.template.spec.containers[0].env[0]).toEqual({ name: 'A', value: 'b' })
+    expect(findObject(added, 'Deployment', 'user-service').spec.template.spec.containers[0].env[0]).toEqual({
+      name: 'A',
+      value: 'b',
+    })
     const removed = patched({ op: 'remove', path: '/spec/strategy' })
-    expect(object(removed, 'Deployment', 'user-service').spec.strategy).toBeUndefined()
+    expect(findObject(removed, 'Deployment', 'user-service').spec.strategy).toBeUndefined()
   })
 
   test.each([

@@ -1,32 +1,11 @@
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { parse } from 'yaml'
-import type { DatabasePreset, LanguagePreset, Model, PlatformPreset, Service } from '../../src/spec/model.ts'
+import { loadWorkspace } from '../../src/spec/load.ts'
+import type { LanguagePreset, Model, Service } from '../../src/spec/model.ts'
 
-const presets = join(import.meta.dirname, '../../presets')
+/** For the presets that ship with shiv. */
+const presets = await loadWorkspace(join(import.meta.dirname, '../../examples/user-service'), { environment: 'local' })
 
-/** Keys that hold names of the user's, not of ours. */
-const FREE = new Set(['env', 'offers', 'offers_when_sole', 'structured', 'plain'])
-
-function camel(value: unknown, isFree = false): unknown {
-  if (Array.isArray(value)) return value.map((member) => camel(member))
-  if (value === null || typeof value !== 'object') return value
-  return Object.fromEntries(
-    Object.entries(value).map(([key, member]) => [
-      isFree ? key : key.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()),
-      camel(member, FREE.has(key) && key !== 'env' ? true : key === 'env' && !isEnvByLogging(member)),
-    ]),
-  )
-}
-
-function isEnvByLogging(value: unknown): boolean {
-  return value !== null && typeof value === 'object' && 'structured' in value
-}
-
-function preset<T>(kind: string, name: string): T {
-  return camel(parse(readFileSync(join(presets, kind, `${name}.yaml`), 'utf8'))) as T
-}
-
+/** A preset that these tests can quote whole. */
 const node: LanguagePreset = {
   name: 'node',
   port: 3000,
@@ -44,7 +23,7 @@ const node: LanguagePreset = {
   variants: [],
 }
 
-export const platform = preset<PlatformPreset>('platforms', 'default')
+export const platform = presets.platform
 
 /** A service as the spec room would give it: every default filled in. */
 export function makeService(name: string, overrides: Partial<Service> = {}): Service {
@@ -79,10 +58,8 @@ export function makeModel(services: Service[], overrides: Partial<Model> = {}): 
     environment: local,
     environments: { local },
     services,
-    languages: { node, go: preset('languages', 'go'), container: preset('languages', 'container') },
-    databases: Object.fromEntries(
-      ['postgres', 'redis', 'mysql', 'mongodb'].map((name) => [name, preset<DatabasePreset>('databases', name)]),
-    ),
+    languages: { ...presets.languages, node },
+    databases: presets.databases,
     platform,
     ...overrides,
   }
