@@ -1,7 +1,7 @@
 import { access } from 'node:fs/promises'
 import { execa } from 'execa'
 import { ShivError } from '../../core/errors.ts'
-import { isAlive } from '../../core/process-identity.ts'
+import { isAlive, type ProcessIdentity } from '../../core/process-identity.ts'
 import type { Cluster, Step } from '../../engine/ports.ts'
 import type { Plan } from '../../plan/types.ts'
 import type { Engine } from '../docker/engine.ts'
@@ -86,7 +86,7 @@ async function resume(spec: Spec, record: ClusterRecord, nodes: NodeContainer[],
   const { home, step } = context
   if (record.creator !== undefined && isAlive(record.creator)) {
     step.note('joined a creation that an earlier start began')
-    return waitUntilReachable(spec, context)
+    return waitUntilReachable(spec, context, undefined, record.creator)
   }
   if (nodes.length > 0 && (await exists(home.completed))) {
     await home.write({ version: 1, name: record.name, state: 'ready', kubernetes: record.kubernetes, workers: record.workers })
@@ -131,7 +131,12 @@ async function adopt(spec: Spec, nodes: NodeContainer[], context: EnsureContext)
 }
 
 /** Returns as soon as the API server serves our credentials; nodes may still be getting ready. */
-async function waitUntilReachable(spec: Spec, context: EnsureContext, creation?: Promise<void>): Promise<Cluster> {
+async function waitUntilReachable(
+  spec: Spec,
+  context: EnsureContext,
+  creation?: Promise<void>,
+  joined?: ProcessIdentity,
+): Promise<Cluster> {
   const { engine, home, signal, step } = context
   let failure: { error: unknown } | undefined
   creation?.catch((error: unknown) => (failure = { error }))
@@ -146,6 +151,7 @@ async function waitUntilReachable(spec: Spec, context: EnsureContext, creation?:
       fresh = await writeKubeconfig(engine, spec.name, control, home.kubeconfig).catch(() => false) // the container is only starting
     if (control !== undefined && fresh && (await answers(home.kubeconfig)))
       return describeCluster(spec.name, nodes, home.kubeconfig)
+    if (joined !== undefined && !isAlive(joined)) return ensureCluster(spec, context) // it ended: done or cut off
     if (Date.now() > limit) throw notReachable(spec.name, home)
     if (creation !== undefined) step.progress((await creationProgress(home)) ?? 'creating')
     await new Promise((resolve) => setTimeout(resolve, pollMs))
