@@ -16,13 +16,19 @@ export interface Composition {
 export function compose(options: { home: string; redactor: Redactor; log: Log }): Composition {
   const { home, redactor, log } = options
   let door: Promise<FrontDoor> | undefined
+  const closers: (() => void)[] = []
 
   const makers: Record<RuntimeName, () => Promise<Runtime>> = {
     async process() {
       const { createProcessRuntime } = await import('../drivers/process/runtime.ts')
       return createProcessRuntime({ home, serviceUrl: (workspace, service) => engine.serviceUrl(workspace, service) })
     },
-    kind: () => import('./compose-kind.ts').then(({ composeKind }) => composeKind({ home })),
+    async kind() {
+      const { composeKind } = await import('./compose-kind.ts')
+      const { runtime, close } = composeKind({ home })
+      closers.push(close)
+      return runtime
+    },
     async context() {
       throw new ShivError('A run on a cluster of the kubeconfig is not offered here.', {
         code: 'RUNTIME_UNKNOWN',
@@ -50,6 +56,7 @@ export function compose(options: { home: string; redactor: Redactor; log: Log })
     engine,
     async close(how) {
       await engine.close(how)
+      for (const end of closers) end()
       await (await door)?.close()
     },
   }

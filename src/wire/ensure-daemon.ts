@@ -46,7 +46,7 @@ function spawnDaemon(options: EnsureOptions): ChildProcess {
   const kept = Object.fromEntries(Object.entries(environment).filter(([name]) => KEPT.test(name)))
   const log = openSync(join(options.home, 'daemon.log'), 'a', 0o600)
   try {
-    return spawn(process.execPath, ['--enable-source-maps', options.entry], {
+    return spawn(process.execPath, [options.entry], {
       detached: true,
       cwd: '/',
       stdio: ['ignore', log, log],
