@@ -1,0 +1,169 @@
+import { execa } from 'execa'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { findKind } from '../../bench/support/kind.ts'
+import type { ParityResult } from '../../src/wire/messages.ts'
+import { copyExample } from '../support/example.ts'
+import { openShiv, readRun, type OwnShiv } from '../support/own-shiv.ts'
+import { writeFile } from 'node:fs/promises'
+
+const kind = await findKind()
+if (!kind) console.log('test/e2e/kind-user-service: skipped, Docker, kind or a node image is missing')
+
+const cluster = 'shiv-e2e'
+let own: OwnShiv
+let workspace: string
+let kubeconfig: string
+
+describe.skipIf(!kind)('the first example on a real cluster', () => {
+  beforeAll(async () => {
+    own = await openShiv('kind')
+    workspace = join(own.folder, 'users')
+    await copyExample('user-service', join(workspace, 'user-service'))
+    await writeFile(join(workspace, 'shiv.yaml'), `name: users\ncluster: { name: ${cluster} }\n`)
+    await own.shiv(['start', '--runtime', 'kind'], { cwd: workspace })
+    kubeconfig = join(own.folder, 'kubeconfig')
+    await writeFile(kubeconfig, (await execa('kind', ['get', 'kubeconfig', '--name', cluster])).stdout, { mode: 0o600 })
+  }, 600_000)
+
+  afterAll(async () => {
+    await own.shiv(['stop', '--purge', '--yes'], { cwd: workspace, reject: false })
+    await own.close()
+    await execa('kind', ['delete', 'cluster', '--name', cluster, '--kubeconfig', kubeconfig])
+  }, 180_000)
+
+  it('answers at its host name', async () => {
+    const { url } = (await run()).services[0]!
+    expect(url).toMatch(/^http:\/\/user-service\.localhost:\d+$/)
+    const { stdout } = await execa('curl', ['-sS', '-i', `${url}/healthz`])
+    expect(stdout).toContain('200 OK')
+    expect(stdout.toLowerCase()).toContain('shiv-served-by')
+  })
+
+  it('shows kubectl the namespace restricted and every object of the Plan', async () => {
+    const namespace = await kubectl(['get', 'namespace', 'shiv-users', '-o', 'jsonpath={.metadata.labels}'])
+    expect(JSON.parse(namespace)['pod-security.kubernetes.io/enforce']).toBe('restricted')
+    const kinds = 'deployment,statefulset,service,hpa,pdb,networkpolicy,serviceaccount'
+    const names = (await kubectl(['get', kinds, '-o', 'name'])).split('\n')
+    expect(names).toEqual(
+      expect.arrayContaining([
+        'deployment.apps/user-service',
+        'statefulset.apps/user-db',
+        'statefulset.apps/session-cache',
+        'service/user-service',
+        'service/user-db',
+        'service/session-cache',
+        'horizontalpodautoscaler.autoscaling/user-service',
+        'poddisruptionbudget.policy/user-service',
+        'serviceaccount/user-service',
+      ]),
+    )
+    const mount = await kubectl([
+      'get',
+      'pod',
+      '-l',
+      'app.kubernetes.io/name=user-service',
+      '-o',
+      'jsonpath={.items[0].spec.automountServiceAccountToken}',
+    ])
+    expect(mount).toBe('false')
+  })
+
+  it('gives psql and redis-cli URLs that work from the host', async ({ skip }) => {
+    const { databases } = await readRun(own, workspace, ['--show-secrets'])
+    const url = (type: string) => databases.find((database) => database.type === type)!.url
+    if ((await execa('psql', ['--version'], { reject: false })).exitCode !== 0)
+      return skip('skipped: psql is not on this machine')
+    expect((await execa('psql', [url('postgres'), '-Atc', 'select 40 + 2'])).stdout).toBe('42')
+    if ((await execa('redis-cli', ['--version'], { reject: false })).exitCode !== 0)
+      return skip('skipped: redis-cli is not on this machine')
+    expect((await execa('redis-cli', ['-u', url('redis'), '--no-auth-warning', 'PING'])).stdout).toBe('PONG')
+  })
+
+  it('keeps rows of its Postgres over stop and start', async () => {
+    await createUser('Ada Lovelace')
+    await own.shiv(['stop'], { cwd: workspace })
+    expect(await kubectl(['get', 'pod', '-o', 'name'])).toBe('')
+    await own.shiv(['start', '--runtime', 'kind'], { cwd: workspace })
+    expect(await (await fetch(`${await directUrl()}/users`)).text()).toContain('Ada Lovelace')
+  }, 180_000)
+
+  it('verifies parity by reading the cluster back, and sees a change behind its back', async () => {
+    const before = await parity()
+    expect(before.facts.filter(({ live }) => live?.verdict === 'drifted')).toEqual([])
+    expect(before.facts.filter(({ live }) => live?.verdict === 'confirmed').length).toBeGreaterThan(20)
+    await kubectl(['label', '--overwrite', 'namespace', 'shiv-users', 'pod-security.kubernetes.io/enforce=privileged'])
+    const after = await parity()
+    expect(after.facts.filter(({ live }) => live?.verdict === 'drifted').map(({ id }) => id)).not.toEqual([])
+    expect(after.score).toBeLessThan(before.score)
+    await own.shiv(['start', '--runtime', 'kind'], { cwd: workspace })
+    expect((await parity()).score).toBe(before.score)
+  }, 120_000)
+
+  it('scales from 2 up under load, and back', async () => {
+    await expect
+      .poll(
+        () =>
+          kubectl([
+            'get',
+            'hpa',
+            'user-service',
+            '-o',
+            'jsonpath={.status.currentMetrics[0].resource.current.averageUtilization}',
+          ]),
+        { timeout: 120_000, interval: 2000 },
+      )
+      .not.toBe('')
+    expect(await replicas()).toBe(2)
+    const url = await directUrl()
+    let isLoaded = true
+    const load = Array.from({ length: 4 }, async () => {
+      while (isLoaded) await fetch(`${url}/work?ms=200`).then((response) => response.text())
+    })
+    await expect.poll(replicas, { timeout: 150_000, interval: 2000 }).toBeGreaterThan(2)
+    isLoaded = false
+    await Promise.all(load)
+    await expect.poll(replicas, { timeout: 240_000, interval: 2000 }).toBe(2)
+  }, 540_000)
+
+  it('comes back with one command when the node container was killed', async () => {
+    await execa('docker', ['kill', `${cluster}-control-plane`])
+    await own.shiv(['start', '--runtime', 'kind'], { cwd: workspace })
+    expect(await (await fetch(`${await directUrl()}/users`)).text()).toContain('Ada Lovelace')
+  }, 240_000)
+
+  it('finds its run again after the daemon was killed', async () => {
+    const { daemon } = JSON.parse(await own.shiv(['status', '--all', '--json'])) as { daemon: { pid: number } }
+    process.kill(daemon.pid, 'SIGKILL')
+    expect((await run()).services[0]!.replicas.every(({ state }) => state === 'ready')).toBe(true)
+    await own.shiv(['start', '--runtime', 'kind'], { cwd: workspace })
+  }, 120_000)
+})
+
+const run = () => readRun(own, workspace)
+
+async function directUrl(): Promise<string> {
+  return (await run()).services[0]!.directUrl!
+}
+
+async function kubectl(args: string[]): Promise<string> {
+  return (await execa('kubectl', ['--kubeconfig', kubeconfig, '-n', 'shiv-users', ...args])).stdout
+}
+
+async function createUser(name: string): Promise<void> {
+  const body = JSON.stringify({ name, email: 'ada@example.com' })
+  const response = await fetch(`${await directUrl()}/users`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body,
+  })
+  expect(response.status).toBe(201)
+}
+
+async function parity(): Promise<ParityResult> {
+  return JSON.parse(await own.shiv(['parity', '-o', 'json'], { cwd: workspace })) as ParityResult
+}
+
+async function replicas(): Promise<number> {
+  return Number(await kubectl(['get', 'deployment', 'user-service', '-o', 'jsonpath={.status.readyReplicas}']))
+}
