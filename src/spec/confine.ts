@@ -1,14 +1,9 @@
 import { realpath } from 'node:fs/promises'
-import { isAbsolute, relative, resolve, sep } from 'node:path'
+import { resolve } from 'node:path'
 import type { Fault } from '../core/errors.ts'
+import { isInside } from './inside.ts'
 import { faultAt } from './source.ts'
 import type { Span } from './source.ts'
-
-/** Whether `path` is `root` or below it, by the text of both. */
-export function isInside(root: string, path: string): boolean {
-  const way = relative(root, path)
-  return way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way)
-}
 
 /**
  * The absolute form of a path that the user wrote relative to `base`. One that leaves `root` (real paths: also through a
@@ -22,21 +17,13 @@ export async function confine(
   faults: Fault[],
 ): Promise<string | undefined> {
   const path = resolve(base, written)
-  const outside = (through: string) =>
-    faults.push(
-      faultAt(span, {
-        code: 'SPEC_OUTSIDE_WORKSPACE',
-        message: `"${written}" leads out of the workspace${through}`,
-        hint: 'name something inside of the folder that holds shiv.yaml (or the lone service.yaml)',
-      }),
-    )
   if (written.includes('\0') || !isInside(root, path)) {
-    outside('')
+    faults.push(outsideFault(written, span))
     return undefined
   }
   try {
     if (isInside(root, await realpath(path))) return path
-    outside(' through a symlink')
+    faults.push(outsideFault(written, span, ' through a symlink'))
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     const message =
@@ -44,4 +31,13 @@ export async function confine(
     faults.push(faultAt(span, { code: 'SPEC_FILE_NOT_FOUND', message, hint: 'paths are relative to the folder of this file' }))
   }
   return undefined
+}
+
+/** The fault of a path that leads out of the workspace. */
+export function outsideFault(written: string, span: Span, through = ''): Fault {
+  return faultAt(span, {
+    code: 'SPEC_OUTSIDE_WORKSPACE',
+    message: `"${written}" leads out of the workspace${through}`,
+    hint: 'name something inside of the folder that holds shiv.yaml (or the lone service.yaml)',
+  })
 }

@@ -30,7 +30,7 @@ export function checkTree<Value>(
 ): Checked<Value> | undefined {
   let result = schema.safeParse(toPlain(tree))
   if (result.success) return { data: result.data, tree, incomplete: new Set() }
-  faults.push(...result.error.issues.flatMap((issue) => faultsOfIssue(issue, tree)))
+  for (const fault of result.error.issues.flatMap((issue) => faultsOfIssue(issue, tree))) faults.push(fault)
   const incomplete = new Set<string>()
   let rest = tree
   for (let round = 0; round < 5 && !result.success; round++) {
@@ -134,7 +134,7 @@ function wrongType(expected: string[], path: Path, tree: Tree): Fault {
   const wanted = [...new Set(expected.map((type) => TYPE_NAMES[type] ?? type))]
   const isEmpty = actual === 'null'
   const message = `${labelOf(path)} ${isEmpty ? 'has no value' : `must be ${wanted.join(' or ')}, not ${TYPE_NAMES[actual] ?? actual}`}`
-  return faultAt(found.span, { code: 'SPEC_WRONG_TYPE', message, hint: typeHint(wanted, found) })
+  return faultAt(isEmpty ? keySpan(tree, path) : found.span, { code: 'SPEC_WRONG_TYPE', message, hint: typeHint(wanted, found) })
 }
 
 function typeHint(wanted: string[], found: Tree): string | undefined {

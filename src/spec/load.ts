@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import { ShivError } from '../core/errors.ts'
 import type { Fault } from '../core/errors.ts'
 import { didYouMean } from '../core/suggest.ts'
@@ -36,12 +35,12 @@ export async function loadWorkspace(path: string, options: LoadOptions): Promise
   const faults: Fault[] = []
   const workspace = await findWorkspace(path, faults)
   if (workspace === undefined) throw invalid(faults)
-  const presets = await loadPresets([options.presetsDir ?? ownPresetsDir(), join(workspace.root, 'presets')], faults)
+  const presets = await loadPresets(options.presetsDir ?? ownPresetsDir(), workspace.root, faults)
   const platform = choosePlatform(workspace, presets, faults)
   const trees: MapTree[] = []
   let isComplete = true
   for (const file of workspace.serviceFiles) {
-    const source = await readSource(file, faults)
+    const source = await readSource(file, workspace.root, faults)
     const tree = source && parseTree(source, faults)
     if (tree === undefined) isComplete = false
     else trees.push(tree)

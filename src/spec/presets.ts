@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { readdir } from 'node:fs/promises'
+import { lstat, readdir, realpath } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { z } from 'zod'
@@ -20,13 +20,17 @@ export interface Presets {
   broken: Set<string>
 }
 
-/** Reads `languages/`, `databases/` and `platforms/` of each folder that is there; a later folder adds to or replaces an earlier one by name. */
-export async function loadPresets(folders: string[], faults: Fault[]): Promise<Presets> {
+/** Reads `languages/`, `databases/` and `platforms/` of `ownDir`, then of the workspace's `presets/`, which adds to or replaces them by name. */
+export async function loadPresets(ownDir: string, workspaceRoot: string, faults: Fault[]): Promise<Presets> {
   const presets: Presets = { languages: new Map(), databases: new Map(), platforms: new Map(), broken: new Set() }
-  for (const folder of folders) {
-    await loadKind(join(folder, 'languages'), languageSchema, toLanguage, presets.languages, presets.broken, faults)
-    await loadKind(join(folder, 'databases'), databaseSchema, toDatabase, presets.databases, presets.broken, faults)
-    await loadKind(join(folder, 'platforms'), platformSchema, toPlatform, presets.platforms, presets.broken, faults)
+  const own = await realpath(ownDir)
+  for (const { folder, root } of [
+    { folder: own, root: own },
+    { folder: join(workspaceRoot, 'presets'), root: workspaceRoot },
+  ]) {
+    await loadKind(join(folder, 'languages'), root, languageSchema, toLanguage, presets.languages, presets.broken, faults)
+    await loadKind(join(folder, 'databases'), root, databaseSchema, toDatabase, presets.databases, presets.broken, faults)
+    await loadKind(join(folder, 'platforms'), root, platformSchema, toPlatform, presets.platforms, presets.broken, faults)
   }
   return presets
 }
@@ -42,30 +46,59 @@ export function ownPresetsDir(): string {
   return join(folder, 'presets')
 }
 
+type Convert<Written, Preset> = (written: Written & { name: string }) => Preset
+
 async function loadKind<Written extends { name?: string | undefined }, Preset>(
   folder: string,
+  root: string,
   schema: z.ZodType<Written>,
-  convert: (written: Written & { name: string }) => Preset,
+  convert: Convert<Written, Preset>,
   into: Map<string, Preset>,
   broken: Set<string>,
   faults: Fault[],
 ): Promise<void> {
-  if (!existsSync(folder)) return
-  for (const entry of (await readdir(folder)).filter((name) => name.endsWith('.yaml')).toSorted()) {
-    const source = await readSource(join(folder, entry), faults)
-    const tree = source && parseTree(source, faults)
-    const checked = tree && checkTree(schema, tree, faults)
-    const name = basename(entry, '.yaml')
-    if (tree === undefined || checked === undefined) {
-      broken.add(name)
-      continue
-    }
-    if (checked.data.name !== undefined && checked.data.name !== name) {
-      const message = `the preset is named "${checked.data.name}", its file "${entry}"`
-      faults.push(faultAt(valueSpan(tree, ['name']), { code: 'SPEC_BAD_NAME', message, hint: `write name: ${name}` }))
-    }
-    into.set(name, convert({ ...checked.data, name }))
+  for (const entry of await filesIn(folder)) {
+    const preset = await readPreset(join(folder, entry), root, schema, convert, faults)
+    if (preset === undefined) broken.add(basename(entry, '.yaml'))
+    else into.set(basename(entry, '.yaml'), preset)
   }
+}
+
+async function filesIn(folder: string): Promise<string[]> {
+  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    // Each of these folders may be absent.
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return []
+    throw error
+  })
+  return names.filter((name) => name.endsWith('.yaml')).toSorted()
+}
+
+/** Presets read before, by file, with what tells that the file is still the same: reading them all takes 25 ms, asking for them 1. */
+const remembered = new Map<string, { stamp: string; preset: unknown }>()
+
+async function readPreset<Written extends { name?: string | undefined }, Preset>(
+  file: string,
+  root: string,
+  schema: z.ZodType<Written>,
+  convert: Convert<Written, Preset>,
+  faults: Fault[],
+): Promise<Preset | undefined> {
+  const { ino, size, mtimeMs } = await lstat(file)
+  const stamp = `${ino} ${size} ${mtimeMs}`
+  const before = remembered.get(file)
+  if (before?.stamp === stamp) return structuredClone(before.preset) as Preset
+  const source = await readSource(file, root, faults)
+  const tree = source && parseTree(source, faults)
+  const checked = tree && checkTree(schema, tree, faults)
+  if (tree === undefined || checked === undefined) return undefined
+  const name = basename(file, '.yaml')
+  if (checked.data.name !== undefined && checked.data.name !== name) {
+    const message = `the preset is named "${checked.data.name}", its file "${name}.yaml"`
+    faults.push(faultAt(valueSpan(tree, ['name']), { code: 'SPEC_BAD_NAME', message, hint: `write name: ${name}` }))
+  }
+  const preset = convert({ ...checked.data, name })
+  if (faults.length === 0) remembered.set(file, { stamp, preset: structuredClone(preset) })
+  return preset
 }
 
 function toLanguage(written: z.infer<typeof languageSchema>): LanguagePreset {

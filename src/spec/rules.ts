@@ -62,11 +62,13 @@ export const envName = pattern(/^[A-Za-z_][A-Za-z0-9_]*$/, {
   hint: 'use letters, digits and "_", not beginning with a digit',
 })
 
-export const percent = pattern(/^([1-9]\d?|100)%$/, {
+const PERCENT = /^([1-9]\d?|100)%$/
+
+export const percent = rule(z.unknown() as z.ZodType<string, string>, (value) => PERCENT.test(String(value)), {
   code: 'SPEC_BAD_PERCENT',
   message: (value) => `"${value}" is not a percentage from 1% to 100%`,
   hint: 'write it like this: 70%',
-})
+}).meta({ type: 'string', pattern: PERCENT.source })
 
 /** A Kubernetes quantity; a bare number is accepted and read as written. */
 export const quantity = rule(z.union([z.string(), z.number()]), (value) => (parseQuantity(String(value)) ?? 0) > 0, {

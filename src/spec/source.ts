@@ -1,6 +1,7 @@
-import { readFile, stat } from 'node:fs/promises'
+import { readFile, realpath, stat } from 'node:fs/promises'
 import { LineCounter } from 'yaml'
 import type { Fault } from '../core/errors.ts'
+import { isInside } from './inside.ts'
 
 /** Above this the parser could be made to work for minutes; a real file has a few kilobytes. */
 export const MAX_FILE_BYTES = 256 * 1024
@@ -26,14 +27,18 @@ export interface FaultText {
   hint?: string | undefined
 }
 
-/** Reads a file that should be small UTF-8 text. What is wrong goes to `faults`; then the result is undefined. */
-export async function readSource(file: string, faults: Fault[]): Promise<Source | undefined> {
+/** Reads a file that should be small UTF-8 text and really lie below `root` (a real path). What is wrong goes to `faults`; then the result is undefined. */
+export async function readSource(file: string, root: string, faults: Fault[]): Promise<Source | undefined> {
   const refuse = (code: string, message: string, hint: string, at: { line: number; column: number } = { line: 1, column: 1 }) => {
     faults.push({ code, message, hint, file, ...at })
     return undefined
   }
   let bytes: Buffer
   try {
+    if (!isInside(root, await realpath(file))) {
+      const hint = 'put the file itself here'
+      return refuse('SPEC_OUTSIDE_WORKSPACE', 'this is a symlink that leads out of the workspace', hint)
+    }
     const info = await stat(file)
     if (!info.isFile())
       return refuse('SPEC_NOT_A_FILE', 'this is not a regular file', 'put the YAML text in a plain file of this name')

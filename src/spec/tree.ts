@@ -44,9 +44,9 @@ const MAX_ALIASED_NODES = 10_000
  */
 export function parseTree(source: Source, faults: Fault[]): MapTree | undefined {
   // uniqueKeys compares each key with each other; the builder finds duplicates in linear time.
-  const document = parseDocument(source.text, { uniqueKeys: false, prettyErrors: false, logLevel: 'silent' })
+  const document = parseDocument(source.text, { uniqueKeys: false, prettyErrors: false })
   const problems = [...document.errors, ...document.warnings]
-  faults.push(...problems.map((problem) => faultOfYaml(problem, source)))
+  for (const problem of problems) faults.push(faultOfYaml(problem, source))
   if (document.errors.some((error) => error.code !== 'MULTIPLE_DOCS')) return undefined
   const whole = { source, start: 0, end: 0 }
   if (document.contents === null || source.text.trim() === '') {

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { realpath, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { Fault } from '../core/errors.ts'
-import { confine } from './confine.ts'
+import { confine, outsideFault } from './confine.ts'
 import { discoverServices, expandPattern } from './discover.ts'
 import { checkTree } from './issues.ts'
 import { faultAt, readSource } from './source.ts'
@@ -69,7 +69,7 @@ function workspaceRoot(folder: string): string | undefined {
 
 async function readWorkspace(root: string, named: string | undefined, faults: Fault[]): Promise<FoundWorkspace> {
   const file = join(root, WORKSPACE_FILE)
-  const source = await readSource(file, faults)
+  const source = await readSource(file, root, faults)
   const tree = source && parseTree(source, faults)
   const data: Partial<WorkspaceFile> = (tree && checkTree(workspaceSchema, tree, faults)?.data) ?? {}
   const found = { root, file, ...(tree !== undefined && { tree }), data }
@@ -106,7 +106,7 @@ async function filesOfEntry(root: string, entry: string, span: Span, faults: Fau
     const path = await confine(root, root, entry, span, faults)
     if (path === undefined) return []
     const file = basename(path) === SERVICE_FILE ? path : join(path, SERVICE_FILE)
-    if (existsSync(file)) return (await confine(root, root, file, span, faults)) === undefined ? [] : [file]
+    if (existsSync(file)) return [file]
     faults.push(
       faultAt(span, {
         code: 'SPEC_SERVICE_NOT_FOUND',
@@ -116,12 +116,8 @@ async function filesOfEntry(root: string, entry: string, span: Span, faults: Fau
     )
     return []
   }
-  const fixed = entry
-    .split('/')
-    .filter((part) => !part.includes('*'))
-    .join('/')
-  if (fixed !== '' && fixed.split('/').includes('..')) {
-    await confine(root, root, '../', span, faults)
+  if (entry.startsWith('/') || entry.split('/').includes('..')) {
+    faults.push(outsideFault(entry, span))
     return []
   }
   const folders = await expandPattern(root, entry)

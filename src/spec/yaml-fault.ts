@@ -30,6 +30,9 @@ function describe(problem: YAMLError): { code: string; message: string; hint?: s
     case 'MISSING_CHAR':
       return { code: 'SPEC_YAML', message: problem.message, hint: 'close what was opened, or put a space after the colon' }
     case 'BAD_INDENT':
+      if (problem.message.startsWith('Flow')) {
+        return { code: 'SPEC_YAML', message: 'a bracket or brace above this line is not closed', hint: 'close it with ] or }' }
+      }
       return { code: 'SPEC_YAML', message: problem.message, hint: 'line it up with the other fields of the same map' }
     default:
       return { code: 'SPEC_YAML', message: problem.message, hint: 'check quotes, indentation and colons around here' }
