@@ -26,7 +26,7 @@ export async function readStatus(place: Place, all: boolean): Promise<StatusResu
 
 /**
  * The run that the words mean: of the workspace they or the current folder belong to; outside a workspace the only run there is, or
- * the only one with those services. Undefined when nothing runs at all. Throws RUN_NOT_FOUND and CLI_WHICH_RUN.
+ * the only one with those services. Undefined when nothing runs at all. Throws SERVICE_UNKNOWN and CLI_WHICH_RUN.
  */
 export async function locateRun(words: string[], cwd: string): Promise<{ place: Place; run: RunStatus | undefined } | undefined> {
   if (words.some(isPath) || findWorkspace(cwd)) {
@@ -40,7 +40,7 @@ export async function locateRun(words: string[], cwd: string): Promise<{ place: 
   const [run, second] = fitting
   if (!run) {
     throw new ShivError(`No run has ${words.join(' and ')}.`, {
-      code: 'RUN_NOT_FOUND',
+      code: 'SERVICE_UNKNOWN',
       exit: 2,
       hint: didYouMean(words[0] ?? '', runs.flatMap(namesOf)),
     })

@@ -25,6 +25,7 @@ export function findWorkspace(folder: string): string | undefined {
 export function resolvePlace(words: string[], cwd: string): Place {
   const here = findWorkspace(cwd)
   let workspace: string | undefined
+  let only: string | undefined
   const services: string[] = []
   let whole = words.length === 0
   for (const word of words) {
@@ -44,11 +45,13 @@ export function resolvePlace(words: string[], cwd: string): Place {
       )
     }
     workspace = found
+    if (words.length === 1) only = folder
     const name = serviceNameIn(folder)
     if (name === undefined) whole = true
     else services.push(name)
   }
-  return { path: workspace ?? cwd, services: whole ? [] : [...new Set(services)] }
+  // One folder goes as it is, so that faults about it can name it; several meet at their workspace.
+  return { path: only ?? workspace ?? cwd, services: whole ? [] : [...new Set(services)] }
 }
 
 /** A folder, or the folder of a service.yaml or shiv.yaml. */

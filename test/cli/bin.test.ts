@@ -151,7 +151,7 @@ test('start: lines as it goes, the table at the end', async () => {
   expect(stdout.trimEnd().split('\n').at(-1)).toBe('✓ shop ready in 3.2 s on kind')
   expect(daemon!.requests[0]).toMatchObject({
     method: 'start',
-    params: { path: shop, services: ['orders'], env: 'local', environment: { SHIV_HOME: home } },
+    params: { path: join(shop, 'orders'), services: ['orders'], env: 'local', environment: { SHIV_HOME: home } },
   })
 })
 
@@ -241,7 +241,7 @@ test('logs: sources, tail and since reach the daemon; JSON comes raw', async () 
   expect(JSON.parse(stdout)).toEqual({ version: 1, kind: 'log', line })
   expect(daemon!.requests[1]).toMatchObject({
     method: 'logs',
-    params: { path: shop, sources: ['orders'], tail: 3, follow: false },
+    params: { path: join(shop, 'orders'), sources: ['orders'], tail: 3, follow: false },
   })
   expect((await shiv('logs')).stdout).toMatch(/orders\/1 hi\n$/)
 })
@@ -277,7 +277,7 @@ test('exec: output and end of what ran', async () => {
   expect({ code, stdout, stderr }).toEqual({ code: 1, stdout: 'out\n', stderr: 'err\nnode ended with 7\n' })
   expect(daemon!.requests[1]).toEqual({
     method: 'exec',
-    params: { path: shop, services: ['orders'], argv: ['node', '--version'] },
+    params: { path: join(shop, 'orders'), services: ['orders'], argv: ['node', '--version'] },
   })
 })
 

@@ -30,7 +30,7 @@ test('without words the workspace here is meant, whole', () => {
 })
 
 test('folders and files of services, from outside', () => {
-  expect(resolvePlace(['shop/orders'], root)).toEqual({ path: at('shop'), services: ['orders'] })
+  expect(resolvePlace(['shop/orders'], root)).toEqual({ path: at('shop/orders'), services: ['orders'] })
   expect(resolvePlace(['shop/orders/service.yaml', 'shop/services/api'], root)).toEqual({
     path: at('shop'),
     services: ['orders', 'api'],
@@ -49,7 +49,7 @@ test('a word that is a folder without a definition is the service of that name',
 
 test('a file that cannot be read as a service leads to the whole workspace, whose faults are then told', () => {
   writeFileSync(at('shop/orders/service.yaml'), 'nmae: orders\n')
-  expect(resolvePlace(['shop/orders'], root)).toEqual({ path: at('shop'), services: [] })
+  expect(resolvePlace(['shop/orders'], root)).toEqual({ path: at('shop/orders'), services: [] })
 })
 
 test.each([

@@ -30,12 +30,12 @@ function chooseService(run: RunStatus, wanted: string | undefined): { name: stri
     const message = known
       ? `${wanted} has no URL: it listens on no HTTP port.`
       : `${run.workspace.name} runs no service ${wanted}.`
-    throw new ShivError(message, { code: 'RUN_NO_SUCH_SERVICE', exit: 2, hint: didYouMean(wanted, names) })
+    throw new ShivError(message, { code: 'SERVICE_UNKNOWN', exit: 2, hint: didYouMean(wanted, names) })
   }
   const [only, second] = withUrl
   if (!only)
     throw new ShivError(`${run.workspace.name} runs nothing with a URL.`, {
-      code: 'RUN_NO_SUCH_SERVICE',
+      code: 'SERVICE_UNKNOWN',
       exit: 2,
       hint: 'shiv status',
     })
