@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { Agent, type RequestOptions, request } from 'node:https'
 import type { IncomingMessage } from 'node:http'
 import { ShivError } from '../../core/errors.ts'
@@ -68,6 +69,8 @@ export function createClient(access: Access): KubeClient {
 
   const open = (verb: Verb, path: string, agent: Agent, options: CallOptions): Promise<IncomingMessage> =>
     new Promise((resolve, reject) => {
+      // One signal ends many calls at once; Node would take that for a leak.
+      if (options.signal) setMaxListeners(0, options.signal)
       const body = options.body === undefined ? undefined : JSON.stringify(options.body)
       const outgoing = request({
         ...secure,

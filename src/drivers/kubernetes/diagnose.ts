@@ -39,7 +39,7 @@ function diagnosePlacement(view: View, pod: Pod, now: number): Problem | undefin
   if (/not-ready|unreachable|uninitialized|unbound immediate/.test(message)) return undefined
   const isLeaving = view.pods.some(({ metadata }) => metadata.deletionTimestamp !== undefined)
   if (isLeaving || now - Date.parse(condition.lastTransitionTime ?? '') < SCHEDULING_GRACE_MS) return undefined
-  const lacking = [...new Set([...message.matchAll(/Insufficient ([\w./-]+)/g)].map((match) => match[1]))]
+  const lacking = [...new Set([...message.matchAll(/Insufficient ([\w/-]+(?:\.[\w/-]+)*)/g)].map((match) => match[1]))]
   return {
     code: 'POD_UNSCHEDULABLE',
     message: lacking.length > 0 ? `no node has enough ${lacking.join(' and ')} left for it` : 'no node takes its pod',

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { ShivError } from '../../core/errors.ts'
 import type { Cluster, Endpoint } from '../../engine/ports.ts'
 import type { Plan, ServicePlan } from '../../plan/types.ts'
-import type { ServiceObject } from './objects.ts'
+import { LABEL, type ServiceObject } from './objects.ts'
 import type { View } from './observer.ts'
 
 /** What must answer from the host before a start is over. */
@@ -22,16 +22,28 @@ const PATIENCE_MS = 15_000
 export function doorsOf(plan: Plan, view: View, cluster: Cluster): Door[] {
   const services = plan.services.flatMap((service) => serviceDoors(service, view, cluster))
   const databases = plan.databases.flatMap(({ name }) => {
-    const endpoint = nodePortOf(view, `${name}-host`, undefined, cluster)
+    const endpoint = databaseDoor(view, name, cluster)
     return endpoint ? [{ subject: name, endpoint }] : []
   })
   return [...services, ...databases]
 }
 
-/** The host's way to a port of a Service; undefined where the Service has no NodePort. */
+/** The host's way to a port of a Service, to its first one where none is named; undefined where it has no NodePort. */
 export function nodePortOf(view: View, service: string, port: string | undefined, cluster: Cluster): Endpoint | undefined {
   const object = view.services.find(({ metadata }) => metadata.name === service)
-  const entry = portsOf(object).find(({ name }) => port === undefined || name === port)
+  return object && wayTo(object, port, cluster)
+}
+
+/** The host's way to a database: through its NodePort Service, which may have a shortened name. */
+export function databaseDoor(view: View, database: string, cluster: Cluster): Endpoint | undefined {
+  const object = view.services.find(
+    ({ metadata, spec }) => metadata.labels?.[LABEL.database] === database && spec.type === 'NodePort',
+  )
+  return object && wayTo(object, undefined, cluster)
+}
+
+function wayTo(service: ServiceObject, port: string | undefined, cluster: Cluster): Endpoint | undefined {
+  const entry = (service.spec.ports ?? []).find(({ name }) => port === undefined || name === port)
   return entry?.nodePort === undefined ? undefined : cluster.reach(entry.nodePort)
 }
 
@@ -92,8 +104,4 @@ function shut(door: Door, trouble: string): ShivError {
     code: 'KUBE_SERVICE_UNREACHABLE',
     hint: 'A firewall or VPN of this machine, or a NetworkPolicy from a patch or preset, may be in the way: shiv doctor looks.',
   })
-}
-
-function portsOf(service: ServiceObject | undefined): NonNullable<ServiceObject['spec']['ports']> {
-  return service?.spec.ports ?? []
 }

@@ -30,6 +30,7 @@ const NO_CLUSTER: Cluster = {
 
 /** A run that is watched. */
 interface Session {
+  cluster: Cluster
   client: KubeClient
   observer: Observer
   stop(): void
@@ -53,17 +54,20 @@ export function createKindRuntime(options: { home: string; cluster: ClusterDrive
       stopPublishing()
       observer.close()
     }
-    sessions.set(context.runId, { client, observer, stop })
+    sessions.set(context.runId, { cluster, client, observer, stop })
     return observer
   }
 
-  const find = async (plan: Plan): Promise<{ cluster: Cluster; client: KubeClient } | undefined> => {
+  /** A run that is being watched knows its cluster; otherwise the machine is asked. */
+  const find = async (plan: Plan, context: RunContext): Promise<{ cluster: Cluster; client: KubeClient } | undefined> => {
+    const session = sessions.get(context.runId)
+    if (session?.observer.isConnected) return session
     const cluster = await options.cluster.find(plan.cluster)
     return cluster && { cluster, client: await connections.to(cluster) }
   }
 
-  const require = async (plan: Plan) => {
-    const found = await find(plan)
+  const require = async (plan: Plan, context: RunContext) => {
+    const found = await find(plan, context)
     if (found !== undefined) return found
     throw new ShivError(`The cluster ${plan.cluster.name} is not running.`, {
       code: 'KUBE_CLUSTER_STOPPED',
@@ -97,6 +101,8 @@ export function createKindRuntime(options: { home: string; cluster: ClusterDrive
       try {
         const [cluster] = await Promise.all([creating, Promise.race([creating, building.then(() => creating)])])
         const client = await connections.to(cluster)
+        // A creation that goes on behind us may still fail; then nothing that is waited for here would ever come.
+        options.cluster.settled?.(plan.cluster).catch((error: unknown) => stop.abort(error))
         const bring = async (images: string[]) => {
           await options.cluster.deliver(cluster, images, { signal, progress() {} })
         }
@@ -123,7 +129,7 @@ export function createKindRuntime(options: { home: string; cluster: ClusterDrive
     },
 
     async adopt(plan, context) {
-      const found = await find(plan)
+      const found = await find(plan, context)
       if (found === undefined || (await ownNamespace(found.client, plan)) === undefined) return undefined
       const observer = await watchRun(plan, found.cluster, found.client, context)
       const view = observer.view()
@@ -135,23 +141,23 @@ export function createKindRuntime(options: { home: string; cluster: ClusterDrive
     },
 
     async read(plan, context) {
-      const found = await find(plan)
+      const found = await find(plan, context)
       if (found === undefined) return stateOf(plan, emptyView(), NO_CLUSTER, new Map())
       return stateIn(plan, found.cluster, found.client, context)
     },
 
     async readings(plan, targets, context) {
-      const { client, cluster } = await require(plan)
+      const { client, cluster } = await require(plan, context)
       return readLive(client, plan, targets, { view: await viewOf(plan, client, context), cluster, signal: context.signal })
     },
 
     async *logs(plan, query, context) {
-      const { client } = await require(plan)
+      const { client } = await require(plan, context)
       yield* readLogs(client, plan.namespace, query, context.signal)
     },
 
     async exec(plan, service, argv, context) {
-      const { client } = await require(plan)
+      const { client } = await require(plan, context)
       const view = await look(client, plan.namespace)
       const pod = readyPod(view, service)
       if (pod === undefined) throw noReplica(service, replicasOf(view, service).length)
@@ -160,7 +166,7 @@ export function createKindRuntime(options: { home: string; cluster: ClusterDrive
     },
 
     async restart(plan, service, context) {
-      const { client, cluster } = await require(plan)
+      const { client, cluster } = await require(plan, context)
       const session = sessions.get(context.runId)
       const observer = session?.observer ?? (await watchRun(plan, cluster, client, context))
       await restartSubject(client, observer, plan, service, context)
@@ -168,7 +174,7 @@ export function createKindRuntime(options: { home: string; cluster: ClusterDrive
 
     async remove(plan, { purge }, context) {
       release(context.runId)
-      const found = await find(plan)
+      const found = await find(plan, context)
       if (found !== undefined) await removeRun(found.client, plan, purge, context.signal)
     },
 

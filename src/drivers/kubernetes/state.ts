@@ -3,7 +3,7 @@ import type { DatabasePlan, Plan, ServicePlan } from '../../plan/types.ts'
 import { howItEnded } from './diagnose-container.ts'
 import { LABEL, type Pod, type ServiceObject, type Workload, controllerOf } from './objects.ts'
 import type { View } from './observer.ts'
-import { nodePortOf } from './reach.ts'
+import { databaseDoor, nodePortOf } from './reach.ts'
 import { databaseUrl } from './secrets.ts'
 
 export type Replica = ServiceState['replicas'][number]
@@ -39,8 +39,8 @@ function serviceState(service: ServicePlan, view: View, cluster: Cluster): Servi
     name: service.name,
     kind: service.kind,
     replicas: replicasOf(view, service.name),
-    desired: view.deployments
-      .filter((deployment) => subjectOf(deployment) === service.name)
+    desired: [...view.deployments, ...view.statefulSets]
+      .filter((workload) => subjectOf(workload) === service.name)
       .reduce((sum, { spec }) => sum + (spec.replicas ?? 1), 0),
     endpoints: endpointsOf(object, view, cluster),
     ...(debug && { debug }),
@@ -71,7 +71,7 @@ function debugOf(service: ServicePlan, view: View, cluster: Cluster): ServiceSta
 
 function databaseState(database: DatabasePlan, view: View, cluster: Cluster, credentials: Credentials): DatabaseState {
   const replica = replicasOf(view, database.name)[0]
-  const address = nodePortOf(view, `${database.name}-host`, undefined, cluster) ?? { host: '', port: 0 }
+  const address = databaseDoor(view, database.name, cluster) ?? { host: '', port: 0 }
   const values = credentials.get(database.name)
   return {
     name: database.name,
