@@ -1,0 +1,100 @@
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { isAbsolute, join } from 'node:path'
+import { writeFileAtomic } from '../../core/atomic-file.ts'
+import { ShivError } from '../../core/errors.ts'
+import type { RunContext } from '../../engine/ports.ts'
+import type { ServicePlan } from '../../plan/types.ts'
+import { findOnPath } from '../database/find-program.ts'
+import { baseEnvironment } from './base-environment.ts'
+import { listFiles, matchFiles } from './list-files.ts'
+import { runToEnd } from './run-to-end.ts'
+import { pathOf } from './service-environment.ts'
+import { fillTemplate, fillTemplates } from './templates.ts'
+
+type PrepareStep = ServicePlan['language']['process']['prepare'][number]
+
+/** The folder for a service's artefacts, of shiv's own: `${out}` of the presets. */
+export function outFolder(context: RunContext, service: ServicePlan): string {
+  const folder = join(context.runDir, 'out', service.name)
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  return folder
+}
+
+/**
+ * Runs the preset's steps that are due: whose inputs' content changed since their last success, or whose output is missing.
+ * Throws PROCESS_TOOL_MISSING (with the preset's hint) and PROCESS_PREPARE_FAILED (with the step's last lines).
+ */
+export async function prepareService(service: ServicePlan, context: RunContext): Promise<void> {
+  const out = outFolder(context, service)
+  const env = baseEnvironment(context.environment, 'tool')
+  env['PATH'] = pathOf(service, out, env['PATH'])
+  needTools(service, env['PATH'])
+  const { prepare } = service.language.process
+  if (prepare.length === 0) return
+  const files = listFiles(service.root, (path) => prepare.some(({ outputs }) => outputs.includes(path)))
+  for (const step of prepare) await runIfDue(step, { service, context, out, env, files })
+}
+
+function needTools(service: ServicePlan, path: string): void {
+  for (const { tool, hint } of service.language.process.needs) {
+    if (findOnPath(tool, path) !== undefined) continue
+    throw new ShivError(`${service.name} needs \`${tool}\`, which is not on PATH.`, {
+      code: 'PROCESS_TOOL_MISSING',
+      exit: 3,
+      hint,
+    })
+  }
+}
+
+interface Work {
+  service: ServicePlan
+  context: RunContext
+  out: string
+  env: Record<string, string>
+  files: string[]
+}
+
+async function runIfDue(step: PrepareStep, work: Work): Promise<void> {
+  const { service, context, out, env, files } = work
+  const values = { out, 'service.name': service.name }
+  const where = `prepare of the preset ${service.language.name}`
+  const argv = fillTemplates(step.run, values, where)
+  const stamp = join(context.runDir, 'stamps', `${service.name}.${step.name.replaceAll(/[^A-Za-z0-9]+/g, '-')}`)
+  const wanted = hashInputs(service.root, matchFiles(files, step.inputs), argv)
+  const outputs = step.outputs.map((output) => fillTemplate(output, values, where))
+  const missing = outputs.some((output) => !existsSync(isAbsolute(output) ? output : join(service.root, output)))
+  if ((await readStamp(stamp)) === stampText(wanted, missing)) return
+  await context.step(`${service.name}: ${step.name}`, async () => {
+    const id = `${service.name}-prepare`
+    const result = await runToEnd({ runDir: context.runDir, id, argv, cwd: service.root, env, signal: context.signal })
+    if (result.code !== 0) throw failed(service, step, result.how, result.evidence)
+  })
+  mkdirSync(join(context.runDir, 'stamps'), { recursive: true, mode: 0o700 })
+  // A step that makes none of its outputs (`npm run build --if-present` without such a script) has had its turn all the same.
+  const made = outputs.every((output) => existsSync(isAbsolute(output) ? output : join(service.root, output)))
+  await writeFileAtomic(stamp, stampText(wanted, !made))
+}
+
+function stampText(hash: string, withoutOutput: boolean): string {
+  return withoutOutput ? `${hash} without output` : hash
+}
+
+async function readStamp(path: string): Promise<string | undefined> {
+  return existsSync(path) ? readFile(path, 'utf8') : undefined
+}
+
+function hashInputs(root: string, files: string[], argv: string[]): string {
+  const hash = createHash('sha256').update(JSON.stringify([root, argv]))
+  for (const file of files) hash.update(`\0${file}\0`).update(readFileSync(join(root, file)))
+  return hash.digest('hex')
+}
+
+function failed(service: ServicePlan, step: PrepareStep, how: string, evidence: string[]): ShivError {
+  return new ShivError(`${service.name}: the step \`${step.name}\` ${how}.`, {
+    code: 'PROCESS_PREPARE_FAILED',
+    evidence,
+    hint: `run it yourself: cd ${service.root} && ${step.run.join(' ')}`,
+  })
+}

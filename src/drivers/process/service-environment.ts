@@ -1,0 +1,96 @@
+import { delimiter, resolve } from 'node:path'
+import { ShivError } from '../../core/errors.ts'
+import type { RunContext } from '../../engine/ports.ts'
+import type { EnvPlan, Plan, ServicePlan } from '../../plan/types.ts'
+import type { DatabaseField, TemplatePart } from '../../spec/model.ts'
+import { baseEnvironment } from './base-environment.ts'
+import { fillTemplate } from './templates.ts'
+
+/** Where everything listens; known before anything starts. */
+export interface Addresses {
+  databases: Map<string, Record<DatabaseField, string>>
+  /** Ports of each replica of a service, by port name, the first replica first. */
+  services: Map<string, Record<string, number>[]>
+  /** The front door's URL of a service, where there is one. */
+  serviceUrl(service: string): string | undefined
+}
+
+/** The environment of a command of the service: what it inherits, what the Plan gives it, its own ports and volumes. */
+export function serviceEnvironment(
+  plan: Plan,
+  service: ServicePlan,
+  options: {
+    ports: Record<string, number>
+    out: string
+    addresses: Addresses
+    context: RunContext
+    volumes: Record<string, string>
+  },
+): Record<string, string> {
+  const { context, addresses, ports, out } = options
+  const env = baseEnvironment(context.environment, 'service')
+  env['PATH'] = pathOf(service, out, env['PATH'])
+  for (const entry of service.env) env[entry.name] = resolveEntry(plan, service, entry, addresses, context)
+  for (const [name, path] of Object.entries(options.volumes)) env[`${upperSnake(name)}_PATH`] ??= path
+  // The ports are the runtime's to choose here, whatever number production has.
+  const [first, ...others] = service.ports
+  if (first !== undefined) env['PORT'] = String(ports[first.name])
+  for (const { name } of others) env[`PORT_${upperSnake(name)}`] = String(ports[name])
+  if (service.metrics !== undefined) env['METRICS_PORT'] = String(ports['metrics'])
+  return env
+}
+
+/** The preset's folders (`node_modules/.bin`, a virtual environment) in front of the developer's PATH. */
+export function pathOf(service: ServicePlan, out: string, outer: string | undefined): string {
+  const own = (service.language.process.path ?? []).map((folder) =>
+    resolve(service.root, fillTemplate(folder, { out }, `process.path of the preset ${service.language.name}`)),
+  )
+  return [...own, outer ?? '/usr/local/bin:/usr/bin:/bin'].join(delimiter)
+}
+
+export function upperSnake(name: string): string {
+  return name.replaceAll(/[^A-Za-z0-9]+/g, '_').toUpperCase()
+}
+
+function resolveEntry(plan: Plan, service: ServicePlan, entry: EnvPlan, addresses: Addresses, context: RunContext): string {
+  const { source } = entry
+  if (source.kind === 'value') return source.parts.map((part) => resolvePart(plan, part, entry, addresses)).join('')
+  const variable = variableOf(plan, service, source) ?? entry.name
+  const value = context.secretValue(variable)
+  if (value !== undefined) return value
+  throw new ShivError(`${service.name} wants the environment variable ${variable} (env.${entry.name}), and it is not set.`, {
+    code: 'ENV_MISSING',
+    exit: 2,
+    hint: `set it: export ${variable}=…, or write a line ${variable}=… into .env.local, or give env.${entry.name} a value in service.yaml`,
+  })
+}
+
+function variableOf(plan: Plan, service: ServicePlan, source: { secret: string; key: string }): string | undefined {
+  const secret = plan.secrets.find(({ name }) => name === `${service.name}-${source.secret}` || name === source.secret)
+  return secret?.keys.find(({ key }) => key === source.key)?.variable
+}
+
+function resolvePart(plan: Plan, part: TemplatePart, entry: EnvPlan, addresses: Addresses): string {
+  if (part.kind === 'text') return part.text
+  if (part.kind === 'database') {
+    const values = addresses.databases.get(part.database)
+    if (values !== undefined) return values[part.field]
+    throw unknown(entry, `the database ${part.database}`)
+  }
+  const port = plan.services.find(({ name }) => name === part.service)?.ports[0]
+  const local = port === undefined ? undefined : addresses.services.get(part.service)?.[0]?.[port.name]
+  if (port === undefined || local === undefined) throw unknown(entry, `a port of the service ${part.service}`)
+  const scheme = port.protocol === 'http' ? 'http' : port.protocol
+  const url = new URL((port.protocol === 'http' && addresses.serviceUrl(part.service)) || `${scheme}://127.0.0.1:${local}`)
+  // The URL class leaves out a scheme's default port and adds a slash.
+  if (part.field === 'url') return url.href.replace(/\/$/, '')
+  return part.field === 'host' ? url.hostname : url.port || '80'
+}
+
+function unknown(entry: EnvPlan, what: string): ShivError {
+  return new ShivError(`env.${entry.name} names ${what}, which is not part of this run.`, {
+    code: 'ENV_UNKNOWN_REFERENCE',
+    exit: 2,
+    hint: 'start the whole workspace, or correct the name in service.yaml',
+  })
+}

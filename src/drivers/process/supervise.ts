@@ -1,0 +1,264 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ShivError, toErrorShape } from '../../core/errors.ts'
+import type { ProcessIdentity } from '../../core/process-identity.ts'
+import type { ReplicaState } from '../../engine/ports.ts'
+import { explainCrash, explainUnhealthy } from './explain.ts'
+import { describeExit, launch, type Exit } from './launch.ts'
+import { lastLines, logPaths, markLogs } from './log-files.ts'
+import type { ProcessSpec } from './process-spec.ts'
+import { writeRecord, type ProcessRecord } from './records.ts'
+import { killGroup, terminate } from './terminate.ts'
+import { untilExit } from './until-exit.ts'
+import { untilHealthy } from './until-healthy.ts'
+
+const FIRST_BACKOFF_MS = 250
+const LONGEST_BACKOFF_MS = 30_000
+/** A process that lived this long starts again with the shortest backoff. */
+const STABLE_MS = 30_000
+/** So many crashes in a row are a loop. */
+const LOOP = 3
+
+export interface SupervisorEvents {
+  changed(supervisor: Supervisor): void
+  looping(supervisor: Supervisor, evidence: string[]): void
+}
+
+/** In an object, since a promise that is returned is waited for. */
+interface Running {
+  exited: Promise<Exit | undefined>
+}
+
+/** Keeps one process alive: start, health, crash, backoff, end. */
+export class Supervisor {
+  state: ReplicaState = 'stopped'
+  cause: string | undefined
+  restarts = 0
+  since = Date.now()
+  identity: ProcessIdentity | undefined
+  readonly spec: ProcessSpec
+  private readonly runDir: string
+  private readonly events: SupervisorEvents
+  /** Aborted when the process is to end or to be let go of. */
+  private life = new AbortController()
+  private kept: Promise<void> = Promise.resolve()
+  private mark = { stdout: 0, stderr: 0 }
+
+  constructor(spec: ProcessSpec, runDir: string, events: SupervisorEvents) {
+    this.spec = spec
+    this.runDir = runDir
+    this.events = events
+  }
+
+  /**
+   * Starts the process and returns once it is healthy. Throws PROCESS_CRASHED or PROCESS_UNHEALTHY with the last log lines;
+   * a first start that fails is not tried again, since only an edit can mend it.
+   */
+  async start(signal: AbortSignal): Promise<void> {
+    this.life = new AbortController()
+    this.kept = this.keep(await this.attempt(AbortSignal.any([signal, this.life.signal])))
+  }
+
+  /** Takes over a process that another daemon started; resolves once its health is known. */
+  async adopt(record: ProcessRecord, identity: ProcessIdentity): Promise<void> {
+    this.life = new AbortController()
+    this.restarts = record.restarts
+    this.since = record.since
+    this.identity = identity
+    const first = await this.spec.health.probe(this.life.signal)
+    this.become(first.ok ? 'ready' : 'unready', first.ok ? undefined : first.reason)
+    this.kept = this.keep({ exited: untilExit(identity, this.life.signal) })
+  }
+
+  /** Waits for a process that lives to be healthy. Throws PROCESS_UNHEALTHY when it does not get there. */
+  async confirm(signal: AbortSignal): Promise<void> {
+    if (this.state === 'ready') return
+    const verdict = await untilHealthy(this.spec.health, AbortSignal.any([signal, this.life.signal]))
+    if (!verdict.ok) throw explainUnhealthy(this.spec, verdict.reason, this.identity, this.evidence())
+    await this.spec.afterReady?.(signal)
+    this.become('ready', undefined)
+  }
+
+  /** Starts in the background, with backoff, what another daemon left dead. */
+  revive(record: ProcessRecord): void {
+    this.life = new AbortController()
+    this.restarts = record.restarts
+    this.kept = this.keep(undefined, record.cause ?? `${this.spec.source} ended while nobody watched`)
+  }
+
+  /** Ends the process and its group; returns when they are gone. */
+  async stop(): Promise<void> {
+    this.life.abort()
+    // First out of the traffic, then the end.
+    if (this.state === 'ready') this.become('unready', 'stopping')
+    if (this.identity !== undefined) await terminate(this.identity, this.spec.stop)
+    await this.kept
+    this.identity = undefined
+    this.become('stopped', undefined)
+  }
+
+  /** Lets go without ending anything. */
+  async release(): Promise<void> {
+    this.life.abort()
+    await this.kept
+  }
+
+  private async attempt(signal: AbortSignal): Promise<Running> {
+    const paths = logPaths(this.runDir, this.spec.id)
+    this.become('starting', undefined)
+    try {
+      await this.spec.beforeStart?.()
+      signal.throwIfAborted()
+      this.mark = markLogs(paths)
+      const { exited } = await launch({ ...this.spec, ...paths, runDir: this.runDir }, (identity) => {
+        this.identity = identity
+        this.since = Date.now()
+        this.record('running')
+      })
+      await this.untilReady(exited, signal)
+      this.become('ready', undefined)
+      return { exited }
+    } catch (error) {
+      await this.giveUp(error)
+      throw error
+    }
+  }
+
+  /** Throws when the process ends, or stays unhealthy, before it is ready. */
+  private async untilReady(exited: Running['exited'], signal: AbortSignal): Promise<void> {
+    const ended = new AbortController()
+    const crashed = exited.then((exit) => {
+      ended.abort()
+      throw this.explain(exit)
+    })
+    const either = AbortSignal.any([signal, ended.signal])
+    const ready = async () => {
+      const verdict = await untilHealthy(this.spec.health, either)
+      if (ended.signal.aborted) return crashed
+      if (!verdict.ok) throw explainUnhealthy(this.spec, verdict.reason, this.identity, this.evidence())
+      return this.spec.afterReady?.(either)
+    }
+    await Promise.race([crashed, ready()])
+  }
+
+  private async giveUp(error: unknown): Promise<void> {
+    if (this.identity !== undefined) {
+      await terminate(this.identity, this.spec.stop)
+      killGroup(this.identity.pid)
+    }
+    this.identity = undefined
+    if (error instanceof ShivError) this.become('crashed', error.message)
+    else this.become('stopped', 'interrupted while starting')
+    this.record('crashed')
+  }
+
+  /** Watches the process until it is let go of, and starts it again whenever it ends. */
+  private async keep(first: Running | undefined, causeBefore = ''): Promise<void> {
+    const life = this.life.signal
+    let running = first
+    let cause = causeBefore
+    let evidence: string[] = []
+    for (let crashes = 1; ; crashes += 1) {
+      if (running !== undefined) {
+        const began = Date.now()
+        const exit = await this.watchUntilExit(running.exited, life)
+        if (life.aborted) return
+        if (this.identity !== undefined) killGroup(this.identity.pid)
+        if (Date.now() - began > STABLE_MS) crashes = 1
+        const error = this.explain(exit)
+        cause = error.message
+        evidence = error.evidence
+      }
+      this.noteCrash(cause)
+      if (crashes === LOOP) this.events.looping(this, evidence)
+      if (!(await pauseBefore(crashes, life))) return
+      try {
+        running = await this.attempt(life)
+      } catch (error) {
+        if (life.aborted) return
+        running = undefined
+        ;({ message: cause, evidence = [] } = toErrorShape(error))
+      }
+    }
+  }
+
+  private async watchUntilExit(exited: Running['exited'], life: AbortSignal): Promise<Exit | undefined> {
+    const ended = new AbortController()
+    void this.checkHealth(AbortSignal.any([life, ended.signal]))
+    const aborted = new Promise<undefined>((resolve) => life.addEventListener('abort', () => resolve(undefined), { once: true }))
+    const exit = await Promise.race([exited, aborted])
+    ended.abort()
+    return exit
+  }
+
+  /** Liveness goes on for as long as the process lives; one that stops answering gets no traffic until it answers again. */
+  private async checkHealth(signal: AbortSignal): Promise<void> {
+    const { health } = this.spec
+    let failures = 0
+    while (await pause(this.state === 'ready' ? health.periodMs : Math.min(health.periodMs, 500), signal)) {
+      const result = await health.probe(signal)
+      if (signal.aborted) return
+      failures = result.ok ? 0 : failures + 1
+      if (result.ok) this.become('ready', undefined)
+      else if (failures >= health.failureThreshold) this.become('unready', result.reason)
+    }
+  }
+
+  private noteCrash(cause: string): void {
+    this.restarts += 1
+    this.identity = undefined
+    this.since = Date.now()
+    this.become('crashed', cause)
+    this.record('crashed')
+  }
+
+  private explain(exit: Exit | undefined): ShivError {
+    return explainCrash(this.spec, describeExit(exit), this.evidence())
+  }
+
+  private evidence(): string[] {
+    return lastLines(logPaths(this.runDir, this.spec.id), this.mark)
+  }
+
+  private become(state: ReplicaState, cause: string | undefined): void {
+    if (this.state === state && this.cause === cause) return
+    this.state = state
+    this.cause = cause
+    this.events.changed(this)
+  }
+
+  private record(state: ProcessRecord['state']): void {
+    const { id, kind, source, unit, replica, ports, debug, hash, stop } = this.spec
+    const { identity, since, restarts, cause } = this
+    writeRecord(this.runDir, {
+      id,
+      kind,
+      source,
+      unit,
+      replica,
+      ports,
+      debug,
+      hash,
+      stop,
+      identity,
+      since,
+      restarts,
+      state,
+      cause,
+    })
+  }
+}
+
+function pauseBefore(attempt: number, signal: AbortSignal): Promise<boolean> {
+  const ms = attempt === 1 ? 0 : Math.min(FIRST_BACKOFF_MS * 2 ** (attempt - 2), LONGEST_BACKOFF_MS)
+  return pause(ms, signal)
+}
+
+/** False when the signal cut it short. */
+async function pause(ms: number, signal: AbortSignal): Promise<boolean> {
+  try {
+    await sleep(ms, undefined, { signal })
+    return true
+  } catch {
+    return false // the only way a sleep fails
+  }
+}

@@ -1,0 +1,82 @@
+import { readFileSync, readdirSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ShivError } from '../../core/errors.ts'
+import { isAlive, type ProcessIdentity } from '../../core/process-identity.ts'
+
+const KILL_PATIENCE_MS = 5_000
+
+/**
+ * Ends a process and its group: the polite signal, a grace, then KILL; returns when nothing of the group lives.
+ * The proof is the pid with its start time and the list of the group's members, never that a signal was sent.
+ */
+export async function terminate(identity: ProcessIdentity, options: { signal: NodeJS.Signals; graceMs: number }): Promise<void> {
+  if (!isAlive(identity)) return
+  sendSignal(-identity.pid, options.signal)
+  if (await waitUntil(() => isGone(identity), options.graceMs)) return
+  killGroup(identity.pid)
+  if (await waitUntil(() => isGone(identity), KILL_PATIENCE_MS)) return
+  throw new ShivError(`Process ${identity.pid} does not end, not even by SIGKILL.`, {
+    code: 'PROCESS_UNKILLABLE',
+    hint: `it waits for the kernel, often for a disk or a network file system: ps -o pid,stat,wchan -p ${identity.pid}`,
+  })
+}
+
+/** Kills what is left of a group whose leader has just ended; the group's number is not given away while a member lives. */
+export function killGroup(leader: number): void {
+  sendSignal(-leader, 'SIGKILL')
+}
+
+function isGone(identity: ProcessIdentity): boolean {
+  return !isAlive(identity) && groupMembers(identity.pid).length === 0
+}
+
+/** Living members of a process group; zombies are not alive. */
+export function groupMembers(group: number): number[] {
+  try {
+    process.kill(-group, 0)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return []
+  }
+  if (process.platform === 'linux') return linuxGroup(group)
+  const lines = execFileSync('ps', ['-axo', 'pid=,pgid=,stat='], { encoding: 'utf8' }).trim().split('\n')
+  return lines
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, pgid, stat]) => Number(pgid) === group && !stat?.startsWith('Z'))
+    .map(([pid]) => Number(pid))
+}
+
+function linuxGroup(group: number): number[] {
+  const members: number[] = []
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue
+    try {
+      const stat = readFileSync(`/proc/${name}/stat`, 'utf8')
+      const [state, , pgrp] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+      if (Number(pgrp) === group && state !== 'Z' && state !== 'X') members.push(Number(name))
+    } catch {
+      // It ended between the listing and the look.
+    }
+  }
+  return members
+}
+
+/** Sends a signal to a process, or to a group by its negative number; that nobody is there any more is no failure. */
+export function sendSignal(target: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(target, signal)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
+/** Looks at a condition every few milliseconds, ever more slowly; false when `patienceMs` ran out. */
+async function waitUntil(condition: () => boolean, patienceMs: number): Promise<boolean> {
+  const deadline = performance.now() + patienceMs
+  for (let pause = 2; ; pause = Math.min(pause * 2, 50)) {
+    if (condition()) return true
+    const left = deadline - performance.now()
+    if (left <= 0) return false
+    await sleep(Math.min(pause, left))
+  }
+}
