@@ -1,8 +1,8 @@
 import type { Fault } from '../core/errors.ts'
 
-const MAX_FAULTS = 100
+const MAX_SHOWN = 100
 
-/** Each fault once, by file and position; past a hundred only how many more there are. */
+/** Each fault once, by file and position; past a hundred only that there are more. */
 export function gatherFaults(faults: Fault[]): Fault[] {
   const unique = [...new Map(faults.map((fault) => [keyOf(fault), fault])).values()]
   const sorted = unique.toSorted(
@@ -12,11 +12,10 @@ export function gatherFaults(faults: Fault[]): Fault[] {
       (a.column ?? 0) - (b.column ?? 0) ||
       compare(a.code, b.code),
   )
-  if (sorted.length <= MAX_FAULTS) return sorted
-  const more = sorted.length - MAX_FAULTS
+  if (sorted.length <= MAX_SHOWN) return sorted
   return [
-    ...sorted.slice(0, MAX_FAULTS),
-    { code: 'SPEC_MORE', message: `and ${more} more faults`, hint: 'mend the first ones and run it again' },
+    ...sorted.slice(0, MAX_SHOWN),
+    { code: 'SPEC_MORE', message: 'and more faults', hint: 'mend the first ones and run it again' },
   ]
 }
 

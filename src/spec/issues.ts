@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import type { Fault } from '../core/errors.ts'
 import { didYouMean } from '../core/suggest.ts'
-import { faultAt } from './source.ts'
+import { faultAt, MAX_FAULTS } from './source.ts'
 import type { FaultText, Span } from './source.ts'
 import { keySpan, toPlain, treeAt, valueSpan } from './tree.ts'
 import type { ListTree, MapTree, Path, Tree } from './tree.ts'
@@ -30,7 +30,7 @@ export function checkTree<Value>(
 ): Checked<Value> | undefined {
   let result = schema.safeParse(toPlain(tree))
   if (result.success) return { data: result.data, tree, incomplete: new Set() }
-  for (const fault of result.error.issues.flatMap((issue) => faultsOfIssue(issue, tree))) faults.push(fault)
+  faults.push(...result.error.issues.slice(0, MAX_FAULTS).flatMap((issue) => faultsOfIssue(issue, tree)))
   const incomplete = new Set<string>()
   let rest = tree
   for (let round = 0; round < 5 && !result.success; round++) {
@@ -48,7 +48,7 @@ export function faultsOfIssue(issue: Issue, tree: Tree): Fault[] {
   const path = issue.path as Path
   switch (issue.code) {
     case 'unrecognized_keys':
-      return issue.keys.map((key) => unknownField(key, path, issue.message.split(' '), tree))
+      return issue.keys.slice(0, MAX_FAULTS).map((key) => unknownField(key, path, issue.message.split(' '), tree))
     case 'invalid_union':
       return faultsOfUnion(issue, tree)
     case 'invalid_key':

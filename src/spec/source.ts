@@ -4,7 +4,10 @@ import type { Fault } from '../core/errors.ts'
 import { isInside } from './inside.ts'
 
 /** Above this the parser could be made to work for minutes; a real file has a few kilobytes. */
-export const MAX_FILE_BYTES = 256 * 1024
+export const MAX_FILE_BYTES = 128 * 1024
+
+/** Of one kind and file; nobody reads more in one go. */
+export const MAX_FAULTS = 200
 
 /** A file's text, and where its lines begin. */
 export interface Source {

@@ -1,7 +1,7 @@
 import { isAlias, isMap, isPair, isScalar, isSeq, parseDocument } from 'yaml'
 import type { Document, Node, YAMLMap } from 'yaml'
 import type { Fault } from '../core/errors.ts'
-import { faultAt } from './source.ts'
+import { faultAt, MAX_FAULTS } from './source.ts'
 import type { Source, Span } from './source.ts'
 import { faultOfYaml } from './yaml-fault.ts'
 
@@ -45,8 +45,7 @@ const MAX_ALIASED_NODES = 10_000
 export function parseTree(source: Source, faults: Fault[]): MapTree | undefined {
   // uniqueKeys compares each key with each other; the builder finds duplicates in linear time.
   const document = parseDocument(source.text, { uniqueKeys: false, prettyErrors: false })
-  const problems = [...document.errors, ...document.warnings]
-  for (const problem of problems) faults.push(faultOfYaml(problem, source))
+  for (const problem of [...document.errors, ...document.warnings].slice(0, MAX_FAULTS)) faults.push(faultOfYaml(problem, source))
   if (document.errors.some((error) => error.code !== 'MULTIPLE_DOCS')) return undefined
   const whole = { source, start: 0, end: 0 }
   if (document.contents === null || source.text.trim() === '') {
@@ -70,6 +69,7 @@ class TreeBuilder {
   private readonly anchors = new Map<string, { tree: Tree; size: number }>()
   private aliased = 0
   private size = 0
+  private found = 0
   private bombed = false
 
   private readonly document: Document.Parsed
@@ -173,7 +173,8 @@ class TreeBuilder {
   }
 
   private fault(span: Span, code: string, message: string, hint: string): void {
-    this.faults.push(faultAt(span, { code, message, hint }))
+    this.found += 1
+    if (this.found <= MAX_FAULTS) this.faults.push(faultAt(span, { code, message, hint }))
   }
 }
 
