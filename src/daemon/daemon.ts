@@ -63,7 +63,8 @@ export async function runDaemon(parts: DaemonParts): Promise<Daemon> {
       }
       case 'doctor': {
         const { examine } = await import('./doctor.ts')
-        return examine({ home: parts.home, ...request.params, ask })
+        const { engine } = await services()
+        return examine({ home: parts.home, wanted: await engine.processDatabases(), ...request.params, ask })
       }
       default:
         return callEngine((await services()).engine, request, ask)

@@ -32,6 +32,8 @@ export interface Engine {
   exec(params: Target & { argv: string[] }, ask: Ask): Promise<ExecResult>
   /** Where a service of a workspace answers on this machine, for those that call it. */
   serviceUrl(workspace: string, service: string): string | undefined
+  /** Types of the databases that runs have on the embedded runtime, stopped ones too. */
+  processDatabases(): Promise<Set<string>>
   /** Whether anything runs or is being worked on. */
   isNeeded(): boolean
   /** Resolves when nobody works. */
@@ -77,6 +79,11 @@ export function openEngine(parts: EngineParts): Engine {
       living()
         .find((run) => run.record.workspace.name === workspace)
         ?.routes.address(service)?.directUrl,
+    async processDatabases() {
+      await loaded
+      const plans = [...shop.runs.values()].flatMap(({ record }) => (record.runtime === 'process' ? [record.plan] : []))
+      return new Set(plans.flatMap((plan) => plan.databases.map((database) => database.type)))
+    },
     isNeeded: () => shop.queue.busy() || living().length > 0,
     idle: () => shop.queue.idle(),
     async close({ keepRuns }) {
