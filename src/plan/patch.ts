@@ -23,33 +23,49 @@ export function applyPatches(plan: Plan, services: Service[], isElsewhere: IsEls
         if (isElsewhere(patch.target.kind, name)) continue
         throw failed(service, index, patch, `there is no ${patch.target.kind} ${name}`, hintForMissing(patch, objects))
       }
-      applyOne(target, patch, (reason) => failed(service, index, patch, reason, `Look at the object: shiv plan -o yaml`))
+      applyOne(target, patch, (reason, hint) => failed(service, index, patch, reason, hint))
       patches.push({ service: service.name, why: patch.why, target: `${patch.target.kind}/${name}`, path: patch.path })
     }
   }
   return { ...plan, objects, patches }
 }
 
-function applyOne(target: KubeObject, patch: Patch, fail: (reason: string) => ShivError): void {
+type Fail = (reason: string, hint: string) => ShivError
+
+function applyOne(target: KubeObject, patch: Patch, fail: Fail): void {
   const steps = patch.path.startsWith('/') ? pointerSteps(patch.path) : []
   const last = steps.pop()
-  if (last === undefined) throw fail(`the path must start with a slash and name something inside the object: ${patch.path}`)
-  let place: unknown = target
-  for (const step of steps) {
-    if (!isContainer(place) || !Object.hasOwn(place, step)) throw fail(`it has nothing at ${patch.path} (no ${step})`)
-    place = (place as Record<string, unknown>)[step]
+  if (last === undefined) {
+    throw fail(`${patch.path} is no place inside the object`, 'A path is a JSON Pointer: /spec/template/spec/containers/0/image')
   }
-  if (!isContainer(place)) throw fail(`it has nothing at ${patch.path}`)
-  if (patch.op !== 'add' && !Object.hasOwn(place, last)) throw fail(`it has nothing at ${patch.path} to ${patch.op}`)
+  let place: unknown = target
+  let walked = ''
+  for (const step of steps) {
+    if (!has(place, step)) throw nothingAt(patch, place, walked, fail)
+    place = (place as Record<string, unknown>)[step]
+    walked += `/${step}`
+  }
+  if (!isContainer(place) || (patch.op !== 'add' && !has(place, last))) throw nothingAt(patch, place, walked, fail)
   if (Array.isArray(place)) patchList(place, last, patch, fail)
   else if (patch.op === 'remove') delete (place as Record<string, unknown>)[last]
   else (place as Record<string, unknown>)[last] = structuredClone(patch.value)
 }
 
-function patchList(list: unknown[], step: string, patch: Patch, fail: (reason: string) => ShivError): void {
+/** Names what is there instead, as far as the path leads. */
+function nothingAt(patch: Patch, place: unknown, walked: string, fail: Fail): ShivError {
+  const where = walked === '' ? 'At its root' : `At ${walked}`
+  const there = isContainer(place) ? `it has: ${Object.keys(place).join(', ')}` : `it is ${JSON.stringify(place)}`
+  return fail(`it has nothing at ${patch.path} to ${patch.op === 'add' ? 'add to' : patch.op}`, `${where} ${there}`)
+}
+
+function has(place: unknown, step: string): boolean {
+  return isContainer(place) && Object.hasOwn(place, step) && !(Array.isArray(place) && step === 'length')
+}
+
+function patchList(list: unknown[], step: string, patch: Patch, fail: Fail): void {
   const index = step === '-' ? list.length : Number(step)
   if (!Number.isInteger(index) || index < 0 || index > list.length)
-    throw fail(`${step} is no place in the list of ${list.length}`)
+    throw fail(`${step} is no place in the list of ${list.length}`, 'Count from 0, or use - for the end of the list.')
   if (patch.op === 'remove') list.splice(index, 1)
   else list.splice(index, patch.op === 'add' ? 0 : 1, structuredClone(patch.value))
 }

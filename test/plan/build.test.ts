@@ -214,6 +214,12 @@ describe('patches', () => {
     expect(error.hint).toBeTruthy()
   })
 
+  test('that lead nowhere are told what is there instead', () => {
+    const error = caught(() => patched({ path: '/spec/template/spce/x', value: 1 }))
+    expect(error.message).toContain('nothing at /spec/template/spce/x')
+    expect(error.hint).toBe('At /spec/template it has: metadata, spec')
+  })
+
   test('of a local object rest in production’s Plan', () => {
     expect(patched({ target: { kind: 'StatefulSet', name: 'user-db' }, path: '/spec/replicas', value: 1 }).patches).toEqual([])
   })
