@@ -3,19 +3,27 @@ import { EngineError, type Engine } from './engine.ts'
 /** Only images with this label are ever removed; its value is the workspace's name. */
 export const ownerLabel = 'dev.shiv.workspace'
 
+export interface Collection {
+  /** References that stay. */
+  keep: string[]
+  /** Only images of this workspace; all that are shiv's when absent. */
+  workspace?: string
+}
+
 /**
  * Removes images that shiv built and that `keep` does not name. An image that a container still uses stays.
  *
  * @returns References that were removed.
  */
-export async function collectHostImages(engine: Engine, keep: ReadonlySet<string>): Promise<string[]> {
-  const filters = encodeURIComponent(JSON.stringify({ label: [ownerLabel] }))
+export async function collectHostImages(engine: Engine, { keep, workspace }: Collection): Promise<string[]> {
+  const label = workspace === undefined ? ownerLabel : `${ownerLabel}=${workspace}`
+  const filters = encodeURIComponent(JSON.stringify({ label: [label] }))
   const images = await engine.json<{ Id: string; RepoTags: string[] | null }[]>('GET', `/images/json?filters=${filters}`)
   const removed: string[] = []
   for (const image of images) {
     const tags = (image.RepoTags ?? []).filter((tag) => tag !== '<none>:<none>')
     // A name that is not ours was given by somebody else, on purpose.
-    const old = tags.filter((tag) => tag.startsWith('shiv.local/') && !keep.has(tag))
+    const old = tags.filter((tag) => tag.startsWith('shiv.local/') && !keep.includes(tag))
     for (const name of tags.length === 0 ? [image.Id] : old) {
       if (await removeImage(engine, name)) removed.push(name)
     }

@@ -2,14 +2,14 @@ import type { ImageBuilder } from '../../engine/ports.ts'
 import { shivHome } from '../../core/paths.ts'
 import { makePrivateFolder } from '../../core/private-folder.ts'
 import { build } from './build.ts'
-import { collectHostImages, ownerLabel } from './collect.ts'
+import { collectHostImages, ownerLabel, type Collection } from './collect.ts'
 import { connectEngine, orMissing, type Engine } from './engine.ts'
 import { readInputs } from './inputs.ts'
 import { probeDocker, type DockerProbe } from './probe.ts'
 
 export interface DockerImageBuilder extends ImageBuilder {
   /** Removes images of ours on the host that `keep` does not name; never anyone else's. Returns what was removed. */
-  collectImages(options: { keep: string[] }): Promise<string[]>
+  collectImages(options: Collection): Promise<string[]>
   probeDocker(): Promise<DockerProbe>
 }
 
@@ -53,8 +53,8 @@ export function createImageBuilder(options: { home?: string; environment?: NodeJ
         inputs = after
       }
     },
-    async collectImages({ keep }) {
-      return collectHostImages(await connectEngine(environment), new Set(keep))
+    async collectImages(collection) {
+      return collectHostImages(await connectEngine(environment), collection)
     },
     probeDocker: () => probeDocker(environment),
   }

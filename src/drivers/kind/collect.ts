@@ -1,12 +1,13 @@
+import type { Collection } from '../docker/collect.ts'
 import type { NodeStore } from './node-store.ts'
 
-/** Removes images named `shiv.local/…` that `keep` does not hold from the nodes, with containerd's second name for each. */
-export async function collectNodeImages(stores: NodeStore[], keep: ReadonlySet<string>): Promise<string[]> {
+/** Removes images named `shiv.local/…` that `keep` does not name from the nodes, with containerd's second name for each. */
+export async function collectNodeImages(stores: NodeStore[], collection: Collection): Promise<string[]> {
   const removed = new Set<string>()
   await Promise.all(
     stores.map(async (store) => {
       const images = await store.images()
-      const old = oldImages(images, keep)
+      const old = oldImages(images, collection)
       await store.removeImages(old)
       for (const name of old) if (!name.startsWith('sha256:')) removed.add(name)
     }),
@@ -15,8 +16,9 @@ export async function collectNodeImages(stores: NodeStore[], keep: ReadonlySet<s
 }
 
 /** Names to remove: ours that are not kept, and the names by digest that nothing else shares. */
-export function oldImages(images: ReadonlyMap<string, string>, keep: ReadonlySet<string>): string[] {
-  const isOld = (name: string): boolean => name.startsWith('shiv.local/') && !keep.has(name)
+export function oldImages(images: ReadonlyMap<string, string>, { keep, workspace }: Collection): string[] {
+  const prefix = workspace === undefined ? 'shiv.local/' : `shiv.local/${workspace}/`
+  const isOld = (name: string): boolean => name.startsWith(prefix) && !keep.includes(name)
   const stay = new Set([...images].filter(([name]) => !isOld(name) && !name.startsWith('sha256:')).map(([, digest]) => digest))
   const go = new Set([...images].filter(([name, digest]) => isOld(name) && !stay.has(digest)).map(([, digest]) => digest))
   return [...images]

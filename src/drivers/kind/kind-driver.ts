@@ -3,6 +3,7 @@ import { shivHome } from '../../core/paths.ts'
 import type { Cluster, ClusterDriver, Probe } from '../../engine/ports.ts'
 import type { Plan } from '../../plan/types.ts'
 import { execa } from 'execa'
+import type { Collection } from '../docker/collect.ts'
 import { connectEngine, type Engine } from '../docker/engine.ts'
 import { connectApiServer, writeKubeconfig } from './api-server.ts'
 import { clusterLabel } from './config.ts'
@@ -30,7 +31,7 @@ export interface KindDriver extends ClusterDriver {
   /** Whether `kind` is on PATH. Never throws; at most 2 s. */
   probe(environment?: NodeJS.ProcessEnv): Promise<Probe>
   /** Removes images of shiv's own from all nodes, except `keep`. Returns their names. */
-  collectImages(cluster: Cluster, options: { keep: string[] }): Promise<string[]>
+  collectImages(cluster: Cluster, options: Collection): Promise<string[]>
   /** Resolves when a creation that `ensure` returned from early is complete: network and storage class are there. Throws what made it fail. */
   settled(spec: Plan['cluster']): Promise<void>
   /** Closes streams into nodes; clusters go on. */
@@ -109,9 +110,9 @@ export function createKindDriver(options: KindDriverOptions = {}): KindDriver {
       const missing = kindMissing(found.cause)
       return { available: false, code: missing.code, reason: missing.message, hint: missing.hint ?? '' }
     },
-    async collectImages(cluster, { keep }) {
+    async collectImages(cluster, collection) {
       const { stores } = await storesOf(cluster)
-      return collectNodeImages(stores, new Set(keep))
+      return collectNodeImages(stores, collection)
     },
     settled: async (spec) => creations.get(spec.name),
     close() {

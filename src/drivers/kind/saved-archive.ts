@@ -34,6 +34,7 @@ export async function* filterSaved(saved: Readable, has: (digest: string) => boo
   })()
   moved.catch((error: unknown) => output.destroy(error as Error))
   saved.on('error', (error) => input.destroy(error))
+  input.on('error', () => undefined) // the loop above throws it; without a listener it would end the process
   saved.pipe(input)
   for await (const chunk of output) yield chunk as Buffer
   await moved
