@@ -68,6 +68,11 @@ export function serviceFacts(service: ServicePlan, production: Plan, local: Plan
       }),
     )
   }
+  const undebugged = local.absences?.find((entry) => entry.id === `debug.${name}`)
+  // Production has none either: it is told and weighs nothing.
+  if (undebugged) {
+    facts.push({ ...about('debug', 'debug endpoint', 0, 'none'), local: undefined, verdict: 'absent', why: undebugged.why })
+  }
   return facts
 }
 

@@ -56,6 +56,14 @@ describe('parityFacts on kind', () => {
     expect(kind.of('alerts')).toMatchObject({ verdict: 'absent', production: 'pagerduty-integration', local: undefined })
   })
 
+  test('tells of a debugger that could not be opened, without weight', () => {
+    expect(kind.of('service.user-service.debug')).toMatchObject({
+      verdict: 'absent',
+      weight: 0,
+      why: 'its image does not hold delve',
+    })
+  })
+
   test('shows a difference that nobody foresaw, without code for it', () => {
     const production = buildPlan(fullModel)
     const local = localise(production, 'kind', fullModel)
