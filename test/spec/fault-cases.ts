@@ -98,6 +98,11 @@ export const CASES: FaultCase[] = [
     files: one('databases:\n  - postgres: user-db\nenv:\n  DB: { value: "pg ${databases.user-bd.host} now" }\n'),
     faults: ['SPEC_UNKNOWN_REFERENCE 6:20'],
   },
+  {
+    title: 'third placeholder of a text',
+    files: one('databases: [{ postgres: db }]\nenv: { A: "${databases.db.url} $${x} ${databases.bd.url}" }\n'),
+    faults: ['SPEC_UNKNOWN_REFERENCE 4:38'],
+  },
   { title: 'placeholder of no kind', files: one('env:\n  A: "${HOME}/x"\n'), faults: ['SPEC_BAD_REFERENCE 4:7'] },
   {
     title: 'placeholder field',
