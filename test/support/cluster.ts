@@ -30,7 +30,10 @@ export function whyNoCluster(): string | undefined {
 
 const spec = (name: string): Plan['cluster'] => ({ name, kubernetes: '1.34', workers: 0 })
 
-/** The name of the cluster that all tests share: `SHIV_TEST_CLUSTER`, or `shiv-test`. */
+/**
+ * The name of the cluster that all tests of this run share: `SHIV_TEST_CLUSTER`, which `shared-cluster.ts` sets to one of this run's own
+ * where nobody did.
+ */
 export function testClusterName(): string {
   return process.env['SHIV_TEST_CLUSTER'] ?? 'shiv-test'
 }
