@@ -66,13 +66,8 @@ async function create(spec: Spec, context: EnsureContext): Promise<Cluster> {
   try {
     const creation = await startCreation(spec.name, config, home, { environment, image, imageOnHost: onHost })
     await home.write({ ...record, ...(creation.creator && { creator: creation.creator }) })
-    const done = creation.done.then(
-      () => home.write({ ...record, state: 'ready' }),
-      async (error: unknown) => {
-        await home.remove()
-        throw error
-      },
-    )
+    // One that failed stays recorded as unfinished: its output is kept, and what is left of it is known as ours.
+    const done = creation.done.then(() => home.write({ ...record, state: 'ready' }))
     context.onCreation(done)
     return await waitUntilReachable(spec, context, done)
   } catch (error) {
@@ -92,8 +87,10 @@ async function resume(spec: Spec, record: ClusterRecord, nodes: NodeContainer[],
     await home.write({ version: 1, name: record.name, state: 'ready', kubernetes: record.kubernetes, workers: record.workers })
     return ensureCluster(spec, context)
   }
-  step.note('an interrupted start left it half made; made anew')
-  if (nodes.length > 0) await deleteCluster(spec.name, home, context.environment)
+  if (nodes.length > 0) {
+    step.note('an interrupted start left it half made; made anew')
+    await deleteCluster(spec.name, home, context.environment)
+  }
   await home.remove()
   return create(spec, context)
 }

@@ -13,6 +13,7 @@ export async function* filterSaved(saved: Readable, has: (digest: string) => boo
   const output = pack()
   const moved = (async () => {
     for await (const entry of input) {
+      entry.on('error', ignore)
       const digest = /^blobs\/sha256\/([0-9a-f]{64})$/.exec(entry.header.name)?.[1]
       const size = entry.header.size ?? 0
       if (digest !== undefined && size > smallBytes && has(`sha256:${digest}`)) {
@@ -25,6 +26,7 @@ export async function* filterSaved(saved: Readable, has: (digest: string) => boo
         continue
       }
       const target = output.entry(entry.header) as unknown as Writable // its types name streamx's
+      target.on('error', ignore)
       for await (const chunk of entry) {
         if (!target.write(chunk as Buffer)) await new Promise((resolve) => target.once('drain', resolve))
       }
@@ -33,9 +35,13 @@ export async function* filterSaved(saved: Readable, has: (digest: string) => boo
     output.finalize()
   })()
   moved.catch((error: unknown) => output.destroy(error as Error))
+  input.on('error', ignore)
+  output.on('error', ignore)
   saved.on('error', (error) => input.destroy(error))
-  input.on('error', () => undefined) // the loop above throws it; without a listener it would end the process
   saved.pipe(input)
   for await (const chunk of output) yield chunk as Buffer
   await moved
 }
+
+/** The loops throw what a stream says; without a listener as well, it would end the process. */
+function ignore(): void {}

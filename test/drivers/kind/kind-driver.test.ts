@@ -145,30 +145,17 @@ describe.skipIf(!dockerHas('busybox:1.36') || !kindHas())('a real cluster', { ti
   })
 
   test('a NodePort answers on loopback through a mapped port, and at the address of the node where that is within reach', async () => {
+    await deliver(['busybox:1.36'])
     kubectl('create', 'service', 'nodeport', 'web', '--tcp=80:8080', '--node-port=30007')
-    kubectl(
-      'run',
-      'web',
-      '--labels=app=web',
-      '--image=busybox:1.36',
-      '--image-pull-policy=Never',
-      '--command',
-      '--',
-      'nc',
-      '-lk',
-      '-p',
-      '8080',
-      '-e',
-      'echo',
-      'here',
-    )
+    const run = ['run', 'web', '--labels=app=web', '--image=busybox:1.36', '--image-pull-policy=Never', '--command', '--']
+    kubectl(...run, 'httpd', '-f', '-p', '8080', '-h', '/etc')
     kubectl('wait', 'pod/web', '--for=condition=Ready', '--timeout=60s')
     expect(cluster.nodePorts).toEqual({ from: 30000, to: 30063 })
-    expect(await until(() => answer(cluster.reach(30007)))).toContain('here')
+    expect(await until(() => answer(cluster.reach(30007)))).toContain('200 OK')
     if ((await probeReach(await connectEngine(process.env))) === 'mapped') return
     const format = '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}'
     const host = execFileSync('docker', ['inspect', '-f', format, node], { encoding: 'utf8' }).trim()
-    expect(await until(() => answer({ host, port: 30007 }))).toContain('here')
+    expect(await until(() => answer({ host, port: 30007 }))).toContain('200 OK')
   })
 
   test('a cluster that is not the one wanted is named, not deleted', async () => {
@@ -226,6 +213,6 @@ function answer(endpoint: { host: string; port: number }): Promise<string> {
     socket.on('data', (chunk) => (text += chunk.toString()))
     socket.on('error', reject)
     socket.on('close', () => (text === '' ? reject(new Error('closed without a word')) : resolve(text)))
-    socket.end('\n')
+    socket.write('GET /passwd HTTP/1.0\r\n\r\n')
   })
 }
