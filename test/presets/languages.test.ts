@@ -1,3 +1,6 @@
+import { randomUUID } from 'node:crypto'
+import { appendFileSync, cpSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import {
@@ -18,21 +21,22 @@ if (missing) console.warn(`skipped: language images are not built, ${missing}`)
 
 /** One small service for each way of naming dependencies; it answers with its uid and its dependency's version. */
 const cases = [
-  { fixture: 'go', language: 'go', variant: undefined, maxMb: 15 },
-  { fixture: 'go-cmd', language: 'go', variant: 'cmd', maxMb: 15 },
-  { fixture: 'node-npm', language: 'node', variant: 'npm' },
-  { fixture: 'node-pnpm', language: 'node', variant: 'pnpm' },
-  { fixture: 'node-yarn', language: 'node', variant: 'yarn' },
-  { fixture: 'node-yarn-modern', language: 'node', variant: 'yarn-modern' },
-  { fixture: 'python-pip', language: 'python', variant: 'pip' },
-  { fixture: 'python-uv', language: 'python', variant: 'uv' },
-  { fixture: 'python-poetry', language: 'python', variant: 'poetry' },
+  { fixture: 'go', language: 'go', variant: undefined, source: 'main.go', maxMb: 15 },
+  { fixture: 'go-cmd', language: 'go', variant: 'cmd', source: 'cmd/fixture/main.go', maxMb: 15 },
+  { fixture: 'node-npm', language: 'node', variant: 'npm', source: 'src/server.js' },
+  { fixture: 'node-pnpm', language: 'node', variant: 'pnpm', source: 'src/server.js' },
+  { fixture: 'node-yarn', language: 'node', variant: 'yarn', source: 'src/server.js' },
+  { fixture: 'node-yarn-modern', language: 'node', variant: 'yarn-modern', source: 'src/server.js' },
+  { fixture: 'python-pip', language: 'python', variant: 'pip', source: 'main.py' },
+  { fixture: 'python-uv', language: 'python', variant: 'uv', source: 'main.py' },
+  { fixture: 'python-poetry', language: 'python', variant: 'poetry', source: 'main.py' },
 ]
 
-describe.each(cases)('$fixture', ({ fixture, language, variant, maxMb }) => {
+describe.each(cases)('$fixture', ({ fixture, language, variant, source, maxMb }) => {
   const folder = join(fixtures, fixture)
   const preset = chooseVariant(readPreset('languages', language), folder, 'fixture')
   const tag = `shiv-test/preset-${fixture}`
+  const dockerfile = fill(preset['build'].dockerfile, { 'service.name': 'fixture' })
   const containers: string[] = []
 
   afterAll(async () => {
@@ -49,7 +53,7 @@ describe.each(cases)('$fixture', ({ fixture, language, variant, maxMb }) => {
     'builds, and answers under the restricted policy until it is told to end',
     { timeout: 300_000 },
     async () => {
-      await buildImage(tag, folder, fill(preset['build'].dockerfile, { 'service.name': 'fixture' }), preset['build'].ignore)
+      await buildImage(tag, folder, dockerfile, preset['build'].ignore)
       const user = preset['build'].user
       const container = await runRestricted(tag, user, ['--tmpfs=/tmp', '-e', 'PORT=8080', '-p', '127.0.0.1::8080'])
       containers.push(container)
@@ -74,4 +78,25 @@ describe.each(cases)('$fixture', ({ fixture, language, variant, maxMb }) => {
       if (maxMb) expect(Number(size) / 1e6).toBeLessThan(maxMb)
     },
   )
+
+  test.skipIf(missing)('an edit changes one layer at most', { timeout: 300_000 }, async () => {
+    const layers = async (): Promise<string[]> => {
+      const { stdout } = await docker('image', 'inspect', '--format', '{{json .RootFS.Layers}}', tag)
+      return JSON.parse(stdout)
+    }
+    const edited = mkdtempSync(join(tmpdir(), 'shiv-preset-'))
+    const edit = async (): Promise<string[]> => {
+      appendFileSync(join(edited, source), `${language === 'python' ? '#' : '//'} ${randomUUID()}\n`)
+      await buildImage(tag, edited, dockerfile, preset['build'].ignore)
+      return layers()
+    }
+    try {
+      cpSync(folder, edited, { recursive: true })
+      const before = await edit()
+      const changed = (await edit()).filter((layer) => !before.includes(layer))
+      expect(changed.length).toBeLessThanOrEqual(1)
+    } finally {
+      rmSync(edited, { recursive: true, force: true })
+    }
+  })
 })
