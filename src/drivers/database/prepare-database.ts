@@ -59,7 +59,7 @@ export async function prepareDatabase(
       : fillTemplate(engine.preset.config, { ...values, password: credentials.password }, where)
   const argv = fillTemplates(engine.preset.run, values, where)
   const spec: ProcessSpec = {
-    id: `db-${database.name}`,
+    id: `@${database.name}`,
     kind: 'database',
     source: database.name,
     unit: database.name,
@@ -131,7 +131,7 @@ async function initialise(database: DatabasePlan, engine: Engine, work: Initiali
     for (const step of engine.preset.init ?? []) {
       const result = await runToEnd({
         runDir: context.runDir,
-        id: `db-${database.name}-init`,
+        id: `@${database.name}.init`,
         argv: fillTemplates(step, values, `init of the preset ${database.type}`),
         cwd: folder,
         env,

@@ -1,6 +1,7 @@
 import type { Endpoint, RunContext } from '../../engine/ports.ts'
 import type { Plan, ServicePlan } from '../../plan/types.ts'
 import type { Addresses } from './service-environment.ts'
+import { LogClock } from './log-clock.ts'
 import type { ProcessSpec } from './process-spec.ts'
 import { removeRecord } from './records.ts'
 import { Supervisor } from './supervise.ts'
@@ -10,6 +11,7 @@ export class ActiveRun {
   readonly supervisors = new Map<string, Supervisor>()
   readonly crons = new Map<string, { hash: string; stop(): Promise<void>; release(): void }>()
   readonly versions = new Map<string, string>()
+  readonly clock: LogClock
   plan: Plan
   context: RunContext
   addresses: Addresses
@@ -19,6 +21,7 @@ export class ActiveRun {
     this.plan = plan
     this.context = context
     this.addresses = addresses
+    this.clock = new LogClock(context.runDir)
   }
 
   /** Puts a supervisor in charge of a spec; it does nothing yet. */
@@ -89,6 +92,7 @@ export class ActiveRun {
   }
 
   async release(): Promise<void> {
+    this.clock.close()
     for (const cron of this.crons.values()) cron.release()
     await Promise.all([...this.supervisors.values()].map((supervisor) => supervisor.release()))
   }

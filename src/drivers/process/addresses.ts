@@ -40,7 +40,7 @@ export async function allocateAddresses(
   }
   const databases = new Map<string, Record<DatabaseField, string>>()
   for (const database of plan.databases) {
-    const ports = await portsOf(`db-${database.name}`, [{ name: database.type }])
+    const ports = await portsOf(`@${database.name}`, [{ name: database.type }])
     const credentials = options.credentials[database.name] ?? { user: '', password: '', name: '' }
     databases.set(database.name, databaseValues(database, credentials, ports[database.type] ?? 0))
   }
@@ -48,7 +48,7 @@ export async function allocateAddresses(
   for (const service of plan.services) {
     const replicas: Record<string, number>[] = []
     for (let index = 0; index < service.replicas.min; index += 1) {
-      replicas.push(await portsOf(`${service.name}-${index + 1}`, wantedPorts(service, index)))
+      replicas.push(await portsOf(`${service.name}.${index + 1}`, wantedPorts(service, index)))
     }
     services.set(service.name, replicas)
   }

@@ -15,7 +15,7 @@ const path = (runDir: string) => join(runDir, 'cron.json')
 
 /** How the process of a job is marked. */
 export function cronMark(service: string, job: string): string {
-  return `${service}-cron-${job}`
+  return `${service}.cron.${job}`
 }
 
 export interface ArmedJobs {

@@ -11,7 +11,7 @@ import { healthOf } from './service-specs.ts'
 /** One process as it is now, whether this daemon watches it or only its record tells of it. */
 export interface ProcessView extends Pick<
   ProcessRecord,
-  'id' | 'kind' | 'source' | 'unit' | 'ports' | 'debug' | 'since' | 'restarts' | 'cause'
+  'id' | 'replica' | 'kind' | 'source' | 'unit' | 'ports' | 'debug' | 'since' | 'restarts' | 'cause'
 > {
   state: ReplicaState
   pid: number | undefined
@@ -21,8 +21,8 @@ export interface ProcessView extends Pick<
 export async function readViews(plan: Plan, context: RunContext, run: ActiveRun | undefined): Promise<ProcessView[]> {
   if (run !== undefined) {
     return [...run.supervisors.values()].map(({ spec, state, cause, since, restarts, identity }) => {
-      const { id, kind, source, unit, ports, debug } = spec
-      return { id, kind, source, unit, ports, debug, since, restarts, cause, state, pid: identity?.pid }
+      const { id, replica, kind, source, unit, ports, debug } = spec
+      return { id, replica, kind, source, unit, ports, debug, since, restarts, cause, state, pid: identity?.pid }
     })
   }
   const credentials = await readCredentials(context.runDir)
@@ -72,7 +72,7 @@ function serviceStates(service: ServicePlan, views: ProcessView[]): ServiceState
       name,
       kind,
       desired,
-      replicas: own.map(({ id, state, restarts, cause, since, pid }) => ({
+      replicas: own.map(({ replica: id, state, restarts, cause, since, pid }) => ({
         id,
         state,
         restarts,
@@ -106,7 +106,7 @@ function databaseState(
   credentials: Credentials | undefined,
   version: string | undefined,
 ): DatabaseState {
-  const view = views.find(({ id }) => id === `db-${database.name}`)
+  const view = views.find(({ id }) => id === `@${database.name}`)
   const port = view?.ports[database.type] ?? 0
   const url = credentials === undefined || view === undefined ? '' : databaseValues(database, credentials, port).url
   return {

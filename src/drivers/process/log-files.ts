@@ -15,6 +15,19 @@ export function logPaths(runDir: string, id: string): LogPaths {
   return { stdout: join(folder, `${id}.stdout.log`), stderr: join(folder, `${id}.stderr.log`) }
 }
 
+/** Whose lines a log file holds, by its name; undefined for a file that is none. */
+export function ownerOfLog(file: string): { source: string; replica: string; stream: 'stdout' | 'stderr' } | undefined {
+  const [, id, stream] = /^(@?[^@]+)\.(stdout|stderr)\.log$/.exec(file) ?? []
+  if (id === undefined || (stream !== 'stdout' && stream !== 'stderr')) return undefined
+  const name = replicaName(id)
+  return { source: id.replace('@', '').split('.')[0] ?? id, replica: name, stream }
+}
+
+/** How people see an id: `orders-1`, `orders-cron-nightly`, `user-db`. */
+export function replicaName(id: string): string {
+  return id.replace('@', '').replaceAll('.', '-')
+}
+
 /** Where the files end now, so that the lines of one attempt can be told from those before it. */
 export function markLogs(paths: LogPaths): { stdout: number; stderr: number } {
   return { stdout: sizeOf(paths.stdout), stderr: sizeOf(paths.stderr) }

@@ -67,7 +67,7 @@ async function runIfDue(step: PrepareStep, work: Work): Promise<void> {
   const missing = outputs.some((output) => !existsSync(isAbsolute(output) ? output : join(service.root, output)))
   if ((await readStamp(stamp)) === stampText(wanted, missing)) return
   await context.step(`${service.name}: ${step.name}`, async () => {
-    const id = `${service.name}-prepare`
+    const id = `${service.name}.prepare`
     const result = await runToEnd({ runDir: context.runDir, id, argv, cwd: service.root, env, signal: context.signal })
     if (result.code !== 0) throw failed(service, step, result.how, result.evidence)
   })

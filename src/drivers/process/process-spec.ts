@@ -2,7 +2,7 @@ import type { LogLine } from '../../engine/ports.ts'
 
 /** One process that the runtime keeps alive: everything that its start, its health and its end need. */
 export interface ProcessSpec {
-  /** Unique within the run and safe as a file name: `orders-1`, `orders-mailer-1`, `db-user-db`. */
+  /** Unique within the run and safe as a file name: `orders.1`, `orders.mailer.1`, `@user-db` for a database; no name holds a dot or an @. */
   id: string
   kind: 'service' | 'worker' | 'database' | 'task'
   /** The service or database that it belongs to. */

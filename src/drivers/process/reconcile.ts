@@ -82,11 +82,11 @@ async function addressesOf(run: ActiveRun, options: ReconcileOptions) {
 async function endWhatLeft(run: ActiveRun, options: ReconcileOptions, records: Map<string, ProcessRecord>): Promise<void> {
   const { plan, context } = run
   const wanted = new Set([
-    ...plan.databases.map(({ name }) => `db-${name}`),
+    ...plan.databases.map(({ name }) => `@${name}`),
     ...plan.services.flatMap((service) => [
-      ...Array.from({ length: service.replicas.min }, (_, index) => `${service.name}-${index + 1}`),
+      ...Array.from({ length: service.replicas.min }, (_, index) => `${service.name}.${index + 1}`),
       ...service.workers.flatMap((worker) =>
-        Array.from({ length: worker.replicas }, (_, index) => `${service.name}-${worker.name}-${index + 1}`),
+        Array.from({ length: worker.replicas }, (_, index) => `${service.name}.${worker.name}.${index + 1}`),
       ),
     ]),
   ])
@@ -101,7 +101,7 @@ async function endWhatLeft(run: ActiveRun, options: ReconcileOptions, records: M
   )
   const crons = new Set(plan.services.flatMap((service) => service.cron.map(({ name }) => cronMark(service.name, name))))
   const folders = await Promise.all(
-    plan.databases.map(async ({ name }) => [`db-${name}`, await existingFolder(name, placeOf(run, options))] as const),
+    plan.databases.map(async ({ name }) => [`@${name}`, await existingFolder(name, placeOf(run, options))] as const),
   )
   await sweepStrays(context.runDir, new Map(folders), (id) => isLiving(records.get(id)) || crons.has(id))
 }
@@ -127,7 +127,7 @@ async function bringDatabase(
     run.versions.set(database.name, engine.version)
     await bring(run, spec, context, options, records)
   }
-  if (options.adopting || isSettled(run, [`db-${database.name}`])) return work()
+  if (options.adopting || isSettled(run, [`@${database.name}`])) return work()
   await context.step(`database ${database.name}`, work)
 }
 
@@ -212,7 +212,7 @@ async function migrate(scope: ServiceScope, service: ServicePlan): Promise<void>
     const result = await runToEnd({
       ...settingOf(scope, service, argv),
       runDir: context.runDir,
-      id: `${service.name}-migrate`,
+      id: `${service.name}.migrate`,
       signal: context.signal,
     })
     if (result.code === 0) return

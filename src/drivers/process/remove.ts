@@ -29,7 +29,7 @@ export async function removeRun(
     ...records.filter(({ kind }) => kind === 'database').map(({ source }) => source),
   ])
   const folders = await Promise.all(
-    [...names].map(async (name) => [`db-${name}`, await existingFolder(name, options.place)] as const),
+    [...names].map(async (name) => [`@${name}`, await existingFolder(name, options.place)] as const),
   )
   await sweepStrays(runDir, new Map(folders), () => false)
   // What only a running process needs, or holds a password that credentials.json has anyway.

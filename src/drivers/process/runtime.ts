@@ -61,13 +61,15 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     reconcile: (plan, context) => bring(plan, context, false),
     adopt: async (plan, context) => (lives(context) ? bring(plan, context, true) : undefined),
     read,
-    readings: async (plan, targets, context) => takeReadings(plan, targets, context, runs.get(context.runId)),
-    logs: (plan, query, context) => readLogs(plan, query, context),
+    readings: async (plan, targets, context) =>
+      takeReadings(plan, targets, context, await readViews(plan, context, runs.get(context.runId))),
+    logs: (_plan, query, context) => readLogs(query, context),
     exec: async (plan, service, argv, context) =>
       execInService({ plan, context, addresses: await addressesOfWorld(plan, context) }, service, argv),
     restart: async (plan, service, context) => restartService(await needRun(plan, context), service, context),
     remove: async (plan, { purge }, context) => {
       const run = runs.get(context.runId)
+      run?.clock.close()
       await removeRun(plan, context, run, { purge, place: placeOf({ context }, { home }) })
       runs.delete(context.runId)
     },

@@ -4,6 +4,7 @@ import type { RunContext } from '../../engine/ports.ts'
 import type { Plan, ServicePlan } from '../../plan/types.ts'
 import { hashOf } from './hash.ts'
 import { probeHttp, probeTcp } from './health.ts'
+import { replicaName } from './log-files.ts'
 import { listFiles, statOf, toPattern } from './list-files.ts'
 import { outFolder } from './prepare-service.ts'
 import type { HealthCheck, ProcessSpec } from './process-spec.ts'
@@ -64,7 +65,7 @@ export function serviceSpecs(scope: ServiceScope, service: ServicePlan): Process
       const setting = settingOf(scope, service, worker.command)
       delete setting.env['PORT']
       delete setting.env['METRICS_PORT']
-      return toSpec(service, { unit: `${service.name}-${worker.name}`, index, kind: 'worker' }, setting, {
+      return toSpec(service, { unit: `${service.name}.${worker.name}`, index, kind: 'worker' }, setting, {
         ports: {},
         source,
         health: livesOn(),
@@ -80,13 +81,13 @@ function toSpec(
   setting: Setting & Pick<ProcessSpec, 'debug'>,
   rest: { ports: Record<string, number>; source: string; health: HealthCheck },
 ): ProcessSpec {
-  const id = `${which.unit}-${which.index + 1}`
+  const id = `${which.unit}.${which.index + 1}`
   return {
     id,
     kind: which.kind,
     source: service.name,
-    unit: which.unit,
-    replica: id,
+    unit: replicaName(which.unit),
+    replica: replicaName(id),
     ...setting,
     ports: rest.ports,
     hash: hashOf([setting.argv, setting.cwd, setting.env, rest.source, service.health]),
