@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readFileSync, readdirSync } from 'node:fs'
 
 /** A process is its pid and its start time: a pid alone may belong to somebody else by now. */
 export interface ProcessIdentity {
@@ -30,9 +30,18 @@ function linuxStartTime(pid: number): string | undefined {
   }
   // The second field is the command in parentheses and may itself hold spaces and parentheses.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  if (fields[0] === 'Z' || fields[0] === 'X') return undefined
+  if (fields[0] === 'X' || (fields[0] === 'Z' && !hasThreads(pid))) return undefined
   boot ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').slice(0, 8)
   return `${boot}:${fields[19]}`
+}
+
+/** A killed process looks like a zombie while its other threads still hold its ports and files. */
+function hasThreads(pid: number): boolean {
+  try {
+    return readdirSync(`/proc/${pid}/task`).length > 1
+  } catch {
+    return false // gone meanwhile
+  }
 }
 
 function psStartTime(pid: number): string | undefined {

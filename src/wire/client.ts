@@ -25,7 +25,8 @@ export function connect(path: string): Promise<Connection | undefined> {
   return new Promise((resolve, reject) => {
     const socket = createConnection({ path, allowHalfOpen: true })
     socket.once('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') resolve(undefined)
+      // A reset is met at the socket of a daemon that is just dying.
+      if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED' || error.code === 'ECONNRESET') resolve(undefined)
       else reject(unreachable(path, error))
     })
     socket.once('connect', () => resolve(speak(socket)))

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeFileAtomic } from '../../core/atomic-file.ts'
@@ -39,6 +40,7 @@ export async function openPortBook(home: string): Promise<PortBook> {
   }
 }
 
+/** Own ports begin somewhere in the range by the key, so that a service tends to the same port wherever it is started. */
 function* candidates(
   ports: Record<string, number>,
   key: string,
@@ -49,9 +51,12 @@ function* candidates(
   if (preferred !== undefined) yield preferred
   if (kept !== undefined && kept !== preferred) yield kept
   const promised = new Set(Object.values(ports))
-  for (let port = range.first; port <= range.last; port += 1) if (!promised.has(port)) yield port
+  const count = range.last - range.first + 1
+  const start = range === SHARED ? 0 : createHash('sha256').update(key).digest().readUInt32BE() % count
+  const all = Array.from({ length: count }, (_, step) => range.first + ((start + step) % count))
+  yield* all.filter((port) => !promised.has(port))
   // Only what others had once is left.
-  for (let port = range.first; port <= range.last; port += 1) if (promised.has(port) && port !== kept) yield port
+  yield* all.filter((port) => promised.has(port) && port !== kept)
 }
 
 async function readPorts(path: string): Promise<Record<string, number>> {
