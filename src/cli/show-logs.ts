@@ -2,8 +2,10 @@ import { ShivError } from '../core/errors.ts'
 import { callDaemon } from '../wire/call-daemon.ts'
 import type { LogsResult } from '../wire/messages.ts'
 import type { Invocation } from './command.ts'
+import type { Style } from '../core/style.ts'
+import { doneMark, failedMark, type ReplicaStatus } from './render/marks.ts'
 import { createLogRenderer } from './render/logs.ts'
-import { describeEvent } from './render/progress-plain.ts'
+import { describeEvent, describeHealth } from './render/progress-plain.ts'
 
 export interface LogWish {
   path: string
@@ -35,6 +37,7 @@ export async function showLogs({ terminal, flags, signal, command }: Invocation,
         onEvent: (event) => {
           if (flags.wantsJson) return terminal.out(`${JSON.stringify({ version: 1, ...event })}\n`)
           if (event.kind === 'log') return terminal.out(`${render(event.line)}\n`)
+          if (event.kind === 'health') return terminal.out(`${healthMark(event.state, style)} ${describeHealth(event)}\n`)
           const line = describeEvent(event, style)
           if (line) terminal.out(`${line.mark} ${line.text}\n`)
         },
@@ -44,4 +47,9 @@ export async function showLogs({ terminal, flags, signal, command }: Invocation,
     // Ctrl-C is how following ends.
     if (!(follow && signal.aborted && error instanceof ShivError)) throw error
   }
+}
+
+function healthMark(state: ReplicaStatus['state'], style: Style): string {
+  if (state === 'ready') return doneMark(style)
+  return state === 'crashed' ? failedMark(style) : style.yellow('!')
 }

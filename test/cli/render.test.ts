@@ -36,6 +36,14 @@ test('status when nothing runs', () => {
   expect(renderStatus([], { style: plain, now: NOW, wide: false })).toEqual(['nothing runs'])
 })
 
+test('status of what was stopped: that it is there, and nothing of its tables', () => {
+  const stopped = { ...healthyRun, state: 'stopped' as const }
+  expect(renderStatus([stopped], { style: plain, now: NOW, wide: false })).toEqual([
+    'nothing runs',
+    'shop · kind · local · stopped · 5m · /home/ada/shop',
+  ])
+})
+
 test('the end of start', async () => {
   const shown = { ...startResult, run: maskRun(startResult.run) }
   await expect(text(renderStarted(shown, { style: plain, now: NOW }))).toMatchFileSnapshot(golden('started'))

@@ -16,7 +16,8 @@ export async function run({ args, flags, cwd, terminal }: Invocation): Promise<E
   }
   try {
     const request: Request = { method: 'status', params: { path: cwd, services: [], all: true } }
-    const { daemon, runs } = await connection.call<StatusResult>(request, { command: 'shiv daemon' })
+    const { daemon, runs: all } = await connection.call<StatusResult>(request, { command: 'shiv daemon' })
+    const runs = all.filter(({ state }) => state !== 'stopped')
     if (wantsStop) {
       await connection.call({ method: 'shutdown' }, { command: 'shiv daemon stop' })
       await connection.closed

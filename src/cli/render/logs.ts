@@ -1,6 +1,7 @@
 import { stripVTControlCharacters } from 'node:util'
 import type { Style } from '../../core/style.ts'
 import type { LogLine } from '../../wire/messages.ts'
+import { originOf } from './marks.ts'
 
 const LEVEL_KEYS = ['level', 'severity', 'lvl', 'levelname']
 const MESSAGE_KEYS = ['msg', 'message', 'event']
@@ -16,7 +17,7 @@ export function createLogRenderer(style: Style): (line: LogLine) => string {
   return (line) => {
     const paint = bySource.get(line.source) ?? paints[bySource.size % paints.length] ?? style.cyan
     bySource.set(line.source, paint)
-    const origin = line.replica ? `${line.source}/${line.replica}` : line.source
+    const origin = originOf(line.source, line.replica)
     width = Math.max(width, Math.min(origin.length, 40))
     return `${style.dim(clockTime(line.time))} ${paint(origin.padEnd(width))} ${renderText(line, style)}`
   }

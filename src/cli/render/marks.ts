@@ -24,3 +24,9 @@ export function paintState(state: ReplicaStatus['state'] | RunStatus['state'], s
   if (state === 'stopped') return style.dim(state)
   return style.yellow(state)
 }
+
+/** `orders/7d9f-x2x4z` for the replica `orders-7d9f-x2x4z`; a replica named as its source is not named twice. */
+export function originOf(source: string, replica: string): string {
+  if (replica === '' || replica === source) return source
+  return `${source}/${replica.startsWith(`${source}-`) ? replica.slice(source.length + 1) : replica}`
+}

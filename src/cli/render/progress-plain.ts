@@ -2,7 +2,7 @@ import { formatDuration } from '../../core/duration.ts'
 import type { Style } from '../../core/style.ts'
 import type { WireEvent } from '../../wire/messages.ts'
 import { createLogRenderer } from './logs.ts'
-import { doneMark, failedMark, runningMark } from './marks.ts'
+import { doneMark, failedMark, originOf, runningMark } from './marks.ts'
 import type { Clock, Progress } from './progress.ts'
 import { createStepTree, pathOf, runningLeaves, type StepNode } from './step-tree.ts'
 
@@ -42,7 +42,7 @@ export function createPlainProgress(write: (line: string) => void, style: Style,
   }
 }
 
-/** An event that is no step and no log line, for people; undefined for what only programs want. */
+/** An event that is no step and no log line, for people who wait; undefined for what only programs want, and for replicas that come and go in order. */
 export function describeEvent(event: WireEvent, style: Style): { mark: string; text: string } | undefined {
   switch (event.kind) {
     case 'waiting':
@@ -50,9 +50,8 @@ export function describeEvent(event: WireEvent, style: Style): { mark: string; t
     case 'warning':
       return { mark: style.yellow('!'), text: `${event.message}${event.hint ? style.dim(`  hint: ${event.hint}`) : ''}` }
     case 'health': {
-      if (event.state !== 'crashed' && event.state !== 'unready') return undefined
-      const mark = event.state === 'crashed' ? failedMark(style) : style.yellow('!')
-      return { mark, text: `${event.service}/${event.replica} ${event.state}${event.cause ? `: ${event.cause}` : ''}` }
+      if (event.state !== 'crashed') return undefined
+      return { mark: failedMark(style), text: describeHealth(event) }
     }
     case 'step':
     case 'log':
@@ -64,6 +63,11 @@ export function describeEvent(event: WireEvent, style: Style): { mark: string; t
       return unknown
     }
   }
+}
+
+/** `orders/1 crashed: exit code 1`. */
+export function describeHealth(event: Extract<WireEvent, { kind: 'health' }>): string {
+  return `${originOf(event.service, event.replica)} ${event.state}${event.cause ? `: ${event.cause}` : ''}`
 }
 
 function describe(node: StepNode, style: Style): string {

@@ -2,7 +2,7 @@ import { formatAge } from '../../core/duration.ts'
 import type { Style } from '../../core/style.ts'
 import { renderTable } from '../../core/table.ts'
 import type { RunStatus } from '../../wire/messages.ts'
-import { paintState, type DatabaseStatus, type ServiceStatus } from './marks.ts'
+import { originOf, paintState, type DatabaseStatus, type ServiceStatus } from './marks.ts'
 
 export interface RunView {
   style: Style
@@ -17,8 +17,11 @@ export function renderRun(run: RunStatus, view: RunView): string[] {
   const { style, now } = view
   const facts = [run.runtime, run.environment, paintState(run.state, style), formatAge(now - run.since)]
   const separator = style.dim(style.glyph(' · ', ' | '))
+  const heading = `${style.bold(run.workspace.name)}${separator}${facts.join(separator)}${separator}${style.dim(run.workspace.root)}`
+  // Of what is stopped only its data is left.
+  if (run.state === 'stopped') return [heading]
   return [
-    `${style.bold(run.workspace.name)}${separator}${facts.join(separator)}${separator}${style.dim(run.workspace.root)}`,
+    heading,
     ...renderServices(run.services, view),
     ...renderDatabases(run.databases, view),
     ...(run.error ? ['', `  ${style.red(run.error.code)}: ${run.error.message}`] : []),
@@ -80,7 +83,9 @@ function renderCauses(services: ServiceStatus[], style: Style): string[] {
   if (troubled.length === 0) return []
   return [
     '',
-    ...troubled.map(({ name, replica }) => `  ${name}/${replica.id} ${paintState(replica.state, style)}: ${replica.cause}`),
+    ...troubled.map(
+      ({ name, replica }) => `  ${originOf(name, replica.id)} ${paintState(replica.state, style)}: ${replica.cause}`,
+    ),
   ]
 }
 

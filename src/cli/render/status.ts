@@ -4,6 +4,7 @@ import { renderRun } from './run.ts'
 
 /** What `shiv status` prints for people. */
 export function renderStatus(runs: RunStatus[], options: { style: Style; now: number; wide: boolean }): string[] {
-  if (runs.length === 0) return ['nothing runs']
-  return runs.flatMap((run, index) => [...(index > 0 ? [''] : []), ...renderRun(run, options)])
+  const isQuiet = runs.every(({ state }) => state === 'stopped')
+  const shown = runs.flatMap((run, index) => [...(index > 0 ? [''] : []), ...renderRun(run, options)])
+  return isQuiet ? ['nothing runs', ...shown.filter(Boolean)] : shown
 }
