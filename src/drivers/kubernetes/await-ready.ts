@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { diagnose } from './diagnose.ts'
 import { type KubeClient, orMissing } from './client.ts'
 import { knownPath } from './mapping.ts'
@@ -69,6 +70,35 @@ export async function awaitReady(
   })
   const failed = await verdict.finally(() => release())
   if (failed !== undefined) throw await problemError(client, failed.target.subject, failed.problem)
+}
+
+/** kube-proxy writes its rules at most once a second, and tells nobody when it has. */
+const PROXY_SYNC_MS = 1100
+
+/** Waits until no Service of the namespace leads to a pod that is being deleted: what is asked next is answered by what was started. */
+export async function awaitRoutes(observer: Observer, signal: AbortSignal): Promise<void> {
+  const isSettled = () => {
+    const { pods, slices } = observer.view()
+    const staying = new Set(
+      pods.filter(({ metadata }) => metadata.deletionTimestamp === undefined).map(({ metadata }) => metadata.name),
+    )
+    const ready = slices.flatMap(({ endpoints }) => endpoints ?? []).filter(({ conditions }) => conditions?.ready)
+    return ready.every(({ targetRef }) => targetRef === undefined || staying.has(targetRef.name))
+  }
+  let release = () => {}
+  const settled = new Promise<void>((resolve, reject) => {
+    const abort = () => reject(signal.reason as Error)
+    const unsubscribe = observer.subscribe(() => isSettled() && resolve())
+    signal.addEventListener('abort', abort, { once: true })
+    release = () => {
+      unsubscribe()
+      signal.removeEventListener('abort', abort)
+    }
+    if (isSettled()) resolve()
+  })
+  await settled.finally(() => release())
+  const isReplacing = observer.view().pods.some(({ metadata }) => metadata.deletionTimestamp !== undefined)
+  if (isReplacing) await delay(PROXY_SYNC_MS, undefined, { signal })
 }
 
 interface Circumstances {

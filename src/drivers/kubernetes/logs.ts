@@ -38,7 +38,8 @@ async function readPast(client: KubeClient, pods: Pod[], query: LogQuery, marks:
         const range = {
           follow: false,
           previous,
-          ...(query.tail !== undefined && { tail: query.tail }),
+          // At least one line is read even when none is wanted: a follower goes on from there.
+          ...(query.tail !== undefined && { tail: Math.max(1, query.tail) }),
           ...(query.since !== undefined && { since: new Date(query.since).toISOString() }),
         }
         for await (const line of whereThereIsALog(readLog(client, pod, status.name, range, mark, signal))) lines.push(line)
@@ -81,7 +82,10 @@ async function* follow(
     if (latest !== undefined && now !== undefined) await attach(latest, now)
   }
   const drain = async (pod: Pod, status: ContainerStatus, mark: Mark, range: { follow: boolean; previous?: boolean }) => {
-    for await (const line of whereThereIsALog(readLog(client, pod, status.name, range, mark, both))) queue.push(line)
+    const begin = mark.stamp === '' && query.since !== undefined ? { since: new Date(query.since).toISOString() } : {}
+    for await (const line of whereThereIsALog(readLog(client, pod, status.name, { ...range, ...begin }, mark, both))) {
+      if (query.since === undefined || line.time >= query.since) queue.push(line)
+    }
   }
   const present = new Map<string, Pod>()
   const consider = (pod: Pod) => {

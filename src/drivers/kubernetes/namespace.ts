@@ -25,9 +25,18 @@ export function runLabel(plan: Plan): string {
   return plan.workspace.name
 }
 
-/** The Plan's own Namespace object. */
-export function namespaceObject(plan: Plan): KubeObject {
+/** Two clones of a workspace share its namespace; this tells whose run it holds now. */
+const RUN_ID = 'shiv.dev/run-id'
+
+export function isOfRun(namespace: Live | undefined, runId: string): boolean {
+  return namespace?.metadata.annotations?.[RUN_ID] === runId
+}
+
+/** The Plan's own Namespace object, marked with the run. */
+export function namespaceObject(plan: Plan, runId: string): KubeObject {
   const object = plan.objects.find(({ kind, metadata }) => kind === 'Namespace' && metadata.name === plan.namespace)
-  if (object !== undefined) return object
+  if (object !== undefined) {
+    return { ...object, metadata: { ...object.metadata, annotations: { ...object.metadata.annotations, [RUN_ID]: runId } } }
+  }
   throw new ShivError(`The Plan has no object for its namespace ${plan.namespace}.`, { code: 'PLAN_NAMESPACE_MISSING' })
 }

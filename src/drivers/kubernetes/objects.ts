@@ -122,7 +122,7 @@ export interface EventObject extends Live {
 }
 
 export interface EndpointSlice extends Live {
-  endpoints?: { conditions?: { ready?: boolean } }[]
+  endpoints?: { conditions?: { ready?: boolean }; targetRef?: { name: string } }[]
 }
 
 export interface SecretObject extends Live {

@@ -37,7 +37,9 @@ export async function answer(client: KubeClient, plan: Plan, question: RuntimeQu
     case 'metrics-api':
       return { actual: await answersMetrics(client) }
     case 'replicas':
-      return { actual: replicasOf(given.view, subject).filter(({ state }) => state === 'ready').length }
+      return (
+        isPlanned(plan, subject) && { actual: replicasOf(given.view, subject).filter(({ state }) => state === 'ready').length }
+      )
     case 'user':
       return pod && userOf(client, pod, given.signal)
     case 'health': {
@@ -55,10 +57,15 @@ export async function answer(client: KubeClient, plan: Plan, question: RuntimeQu
     case 'version':
       return pod && versionOf(client, plan, subject, pod, given.signal)
     case 'database':
-      return { actual: pod !== undefined }
+      return isPlanned(plan, subject) && { actual: pod !== undefined }
     default:
       return undefined
   }
+}
+
+/** True, or undefined for a name that the Plan does not have: of that nothing can be said. */
+function isPlanned(plan: Plan, subject: string): true | undefined {
+  return [...plan.services, ...plan.databases].some(({ name }) => name === subject) || undefined
 }
 
 /** The first pod of a subject that is ready and meant to go on. */

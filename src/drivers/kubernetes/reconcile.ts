@@ -2,7 +2,7 @@ import { ShivError } from '../../core/errors.ts'
 import type { Cluster, ClusterDriver, RunContext } from '../../engine/ports.ts'
 import type { KubeObject, Plan } from '../../plan/types.ts'
 import { type Applier, createApplier } from './applier.ts'
-import { type Target, awaitReady } from './await-ready.ts'
+import { type Target, awaitReady, awaitRoutes } from './await-ready.ts'
 import type { KubeClient } from './client.ts'
 import { type Delivery, createDelivery } from './delivery.ts'
 import { knownPath, nameOf } from './mapping.ts'
@@ -46,7 +46,7 @@ export async function reconcile(work: Reconciliation): Promise<Observer> {
   ])
   const objects = await withNodePorts(client, plan.objects, work.cluster)
   const foundation = objects.filter(({ kind }) => kind !== 'Namespace' && !WORKLOADS.has(kind) && !FOLLOWERS.has(kind))
-  await applier.apply([namespaceObject(plan)])
+  await applier.apply([namespaceObject(plan, context.runId)])
   const [delivery, observer] = await Promise.all([
     createDelivery(client, work.driver, work.cluster, applier.inventory, context),
     work.watch(),
@@ -141,6 +141,7 @@ class Stage {
       await this.#applier.save()
       if (gone.length > 0) step.note(`removed ${gone.join(', ')}`)
       await this.#await(targets, step)
+      await awaitRoutes(this.#observer, context.signal)
       await awaitDoors(doorsOf(plan, this.#observer.view(), cluster), context.signal)
     })
   }

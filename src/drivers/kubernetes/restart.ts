@@ -1,7 +1,7 @@
 import { ShivError } from '../../core/errors.ts'
 import type { RunContext } from '../../engine/ports.ts'
 import type { Plan } from '../../plan/types.ts'
-import { awaitReady } from './await-ready.ts'
+import { awaitReady, awaitRoutes } from './await-ready.ts'
 import type { KubeClient } from './client.ts'
 import { knownPath } from './mapping.ts'
 import type { Workload } from './objects.ts'
@@ -37,9 +37,10 @@ export async function restartSubject(
       }
     }),
   )
-  await context.step(`restart ${subject}`, (step) =>
-    awaitReady(client, observer, targets, { signal: context.signal, progress: (text) => step.progress(text) }),
-  )
+  await context.step(`restart ${subject}`, async (step) => {
+    await awaitReady(client, observer, targets, { signal: context.signal, progress: (text) => step.progress(text) })
+    await awaitRoutes(observer, context.signal)
+  })
 }
 
 function annotate(client: KubeClient, kind: string, object: Workload, namespace: string, signal: AbortSignal): Promise<Workload> {

@@ -7,7 +7,7 @@ import { buildImages } from './delivery.ts'
 import { execInPod } from './exec.ts'
 import { readLogs } from './logs.ts'
 import { ensureMetricsServer } from './metrics-server.ts'
-import { ownNamespace } from './namespace.ts'
+import { isOfRun, ownNamespace } from './namespace.ts'
 import { type Observer, emptyView, look, observe } from './observer.ts'
 import { probeMachine } from './probe.ts'
 import { publish } from './publisher.ts'
@@ -92,6 +92,7 @@ export function createKindRuntime(options: { home: string; cluster: ClusterDrive
     probe: () => probeMachine(),
 
     async reconcile(plan, context) {
+      context.signal.throwIfAborted()
       requireSecretValues(plan, context)
       const stop = new AbortController()
       const signal = AbortSignal.any([context.signal, stop.signal])
@@ -124,13 +125,14 @@ export function createKindRuntime(options: { home: string; cluster: ClusterDrive
         stop.abort(error)
         // Neither may go on behind a command that has ended; what they say then is a consequence of the abort.
         await Promise.allSettled([building, creating])
+        context.signal.throwIfAborted()
         throw error
       }
     },
 
     async adopt(plan, context) {
       const found = await find(plan, context)
-      if (found === undefined || (await ownNamespace(found.client, plan)) === undefined) return undefined
+      if (found === undefined || !isOfRun(await ownNamespace(found.client, plan), context.runId)) return undefined
       const observer = await watchRun(plan, found.cluster, found.client, context)
       const view = observer.view()
       if (view.deployments.length === 0 && view.statefulSets.length === 0) {

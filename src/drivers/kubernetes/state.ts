@@ -19,10 +19,11 @@ export function stateOf(plan: Plan, view: View, cluster: Cluster, credentials: C
   }
 }
 
-/** The pods that keep running for a service or database; not those of Jobs. */
+/** The pods that serve for a service or database; not those of Jobs, nor those that are being deleted. */
 export function replicasOf(view: View, subject: string): Replica[] {
   return view.pods
-    .filter((pod) => subjectOf(pod) === subject && /^(ReplicaSet|StatefulSet)$/.test(controllerOf(pod)?.kind ?? ''))
+    .filter((pod) => subjectOf(pod) === subject && pod.metadata.deletionTimestamp === undefined)
+    .filter((pod) => /^(ReplicaSet|StatefulSet)$/.test(controllerOf(pod)?.kind ?? ''))
     .map(replicaOf)
     .sort((a, b) => (a.id < b.id ? -1 : 1))
 }
@@ -124,7 +125,6 @@ function replicaOf(pod: Pod): Replica {
 }
 
 function conditionOf(pod: Pod): { state: ReplicaState; cause?: string } {
-  if (pod.metadata.deletionTimestamp !== undefined) return { state: 'stopped' }
   if (pod.status.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True')) return { state: 'ready' }
   const containers = [...(pod.status.initContainerStatuses ?? []), ...(pod.status.containerStatuses ?? [])]
   for (const { state, lastState } of containers) {
