@@ -262,6 +262,15 @@ test('stop: data stays unless purged, and the run is found from outside its work
   ])
 })
 
+test('outside a workspace plan and parity mean what runs', async () => {
+  await answering({ plan: { result: { version: 1 } }, parity: { result: parityReport } })
+  expect((await shiv('plan --json', { cwd: home })).code).toBe(0)
+  expect((await shiv('parity', { cwd: home })).code).toBe(0)
+  for (const request of daemon!.requests.filter(({ method }) => method !== 'status')) {
+    expect(request).toMatchObject({ params: { path: healthyRun.workspace.root, services: ['orders', 'mailer'] } })
+  }
+})
+
 test('two runs that fit are named, and -C is what to do', async () => {
   const runs = ['a', 'b'].map((name) => ({ ...healthyRun, workspace: { name, root: join(home, name) } }))
   daemon = await scriptDaemon(home, () => ({ result: { version: 1, daemon: {}, runs } }))

@@ -5,16 +5,14 @@ import type { Invocation } from '../command.ts'
 import { inputError } from '../parse.ts'
 import { printJson, printLines } from '../print.ts'
 import { formatScore, renderParity } from '../render/parity.ts'
-import { startParams } from '../start-params.ts'
-import { locateRun } from '../runs.ts'
-import { findWorkspace } from '../workspace.ts'
+import { paramsOfRun } from '../start-params.ts'
 
 export async function run(invocation: Invocation): Promise<ExitCode> {
   const { flags, terminal, signal } = invocation
   const gate = flags.number('gate')
   if (gate !== undefined && gate > 100)
     throw inputError('CLI_BAD_VALUE', '--gate is a score of 0 to 100.', 'for example --gate 80')
-  const params = { ...(await paramsHere(invocation)), verify: !flags.isOn('no-verify') }
+  const params = { ...(await paramsOfRun(invocation)), verify: !flags.isOn('no-verify') }
   const report = await callDaemon<ParityResult>({ method: 'parity', params }, { command: 'shiv parity', signal })
   const passes = gate === undefined || report.score >= gate
   if (flags.wantsJson) printJson(terminal, gate === undefined ? report : { ...report, gate, passes })
@@ -23,14 +21,4 @@ export async function run(invocation: Invocation): Promise<ExitCode> {
     if (!passes) terminal.err(`${terminal.errStyle.red('gate')} the score ${formatScore(report.score)} is below ${gate}\n`)
   }
   return passes ? 0 : 4
-}
-
-/** Outside a workspace, what runs is meant. */
-async function paramsHere(invocation: Invocation) {
-  const { args, cwd } = invocation
-  if (findWorkspace(cwd)) return startParams(invocation)
-  if (args.length > 0 && args.every((word) => /[./\\]/.test(word))) return startParams(invocation)
-  const located = await locateRun(args, cwd)
-  if (!located?.run) return startParams(invocation)
-  return { ...startParams({ ...invocation, args: [] }), ...located.place }
 }
