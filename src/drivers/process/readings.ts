@@ -43,7 +43,7 @@ async function answer(question: RuntimeQuestion, plan: Plan, context: RunContext
     if (living?.pid === undefined) return undefined
     if (kind === 'health') return (await healthOf(service, living.ports).probe(signal)).ok
     if (kind === 'user') return userOf(living.pid)
-    if (kind === 'env') return hasVariable(living.pid, name)
+    if (kind === 'env') return variableNames(living.pid)
     const port = living.ports['metrics']
     if (kind === 'metrics' && port !== undefined)
       return (await probeHttp(port, service.metrics?.path ?? '/metrics', PATIENCE_MS, signal)).ok
@@ -75,10 +75,11 @@ function userOf(pid: number): number | undefined {
   return uid === undefined ? undefined : Number(uid)
 }
 
-/** The name only; the value never leaves the process. */
-function hasVariable(pid: number, name: string): boolean | undefined {
+/** Names only; no value leaves the process. */
+function variableNames(pid: number): string[] | undefined {
   if (process.platform !== 'linux') return undefined
   return readFileSync(`/proc/${pid}/environ`, 'latin1')
     .split('\0')
-    .some((variable) => variable.startsWith(`${name}=`))
+    .filter((variable) => variable.includes('='))
+    .map((variable) => variable.slice(0, variable.indexOf('=')))
 }
