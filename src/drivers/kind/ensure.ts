@@ -42,7 +42,7 @@ export async function ensureCluster(spec: Spec, context: EnsureContext): Promise
     await startNodes(context.engine, nodes)
     context.step.note('was stopped, started again')
   }
-  if (record === undefined) return adopt(spec, nodes, context)
+  if (record === undefined || (record.node !== undefined && record.node !== nodes[0]?.id)) return adopt(spec, nodes, context)
   refuseOther(spec, { kubernetes: record.kubernetes, nodes: nodes.length })
   return waitUntilReachable(spec, context)
 }
@@ -62,12 +62,17 @@ async function create(spec: Spec, context: EnsureContext): Promise<Cluster> {
     kubernetes: spec.kubernetes,
     workers: spec.workers,
   }
+  await home.remove()
   await home.write(record)
   try {
     const creation = await startCreation(spec.name, config, home, { environment, image, imageOnHost: onHost })
     await home.write({ ...record, ...(creation.creator && { creator: creation.creator }) })
     // One that failed stays recorded as unfinished: its output is kept, and what is left of it is known as ours.
-    const done = creation.done.then(() => home.write({ ...record, state: 'ready' }))
+    const finish = async (): Promise<void> => {
+      await creation.done
+      await home.write({ ...record, state: 'ready', node: (await listNodes(engine, spec.name))[0]?.id })
+    }
+    const done = finish()
     context.onCreation(done)
     return await waitUntilReachable(spec, context, done)
   } catch (error) {
@@ -84,7 +89,8 @@ async function resume(spec: Spec, record: ClusterRecord, nodes: NodeContainer[],
     return waitUntilReachable(spec, context, undefined, record.creator)
   }
   if (nodes.length > 0 && (await exists(home.completed))) {
-    await home.write({ version: 1, name: record.name, state: 'ready', kubernetes: record.kubernetes, workers: record.workers })
+    const { version, name, kubernetes, workers } = record
+    await home.write({ version, name, state: 'ready', kubernetes, workers, node: nodes[0]?.id })
     return ensureCluster(spec, context)
   }
   if (nodes.length > 0) {
@@ -149,7 +155,8 @@ async function waitUntilReachable(
     if (control !== undefined && fresh && (await answers(home.kubeconfig)))
       return describeCluster(spec.name, nodes, home.kubeconfig)
     if (joined !== undefined && !isAlive(joined)) return ensureCluster(spec, context) // it ended: done or cut off
-    if (Date.now() > limit) throw notReachable(spec.name, home)
+    // A creation has its own end, and may pull an image first.
+    if (creation === undefined && joined === undefined && Date.now() > limit) throw notReachable(spec.name, home)
     if (creation !== undefined) step.progress((await creationProgress(home)) ?? 'creating')
     await new Promise((resolve) => setTimeout(resolve, pollMs))
   }

@@ -12,6 +12,8 @@ export interface ClusterRecord {
   /** Asked for, for example `1.34`. */
   kubernetes: string
   workers: number
+  /** Container of the control plane, once it is ready: another one of the same name is not the cluster of this record. */
+  node?: string
   /** The `kind create` that works on it. */
   creator?: ProcessIdentity
 }
