@@ -1,5 +1,5 @@
-import { realpathSync } from 'node:fs'
-import { sep } from 'node:path'
+import { existsSync, realpathSync } from 'node:fs'
+import { dirname, join, sep } from 'node:path'
 import { ShivError } from '../core/errors.ts'
 import type { Workshop } from './workshop.ts'
 import type { Run } from './run.ts'
@@ -9,12 +9,22 @@ export function runAt(shop: Workshop, root: string): Run | undefined {
   return [...shop.runs.values()].find((run) => run.record.workspace.root === root)
 }
 
-/** The run whose workspace holds `path`, the innermost one; the folder may be gone by now. */
+/** The run of the nearest shiv.yaml upward; without one, the innermost run whose folder holds `path`, which may be gone by now. */
 export function findRun(shop: Workshop, path: string): Run | undefined {
   const place = real(path)
+  const root = nearestWorkspace(place)
+  const byRoot = root === undefined ? undefined : runAt(shop, root)
+  if (byRoot) return byRoot
   return [...shop.runs.values()]
     .filter(({ record }) => isWithin(place, record.workspace.root))
     .sort((a, b) => b.record.workspace.root.length - a.record.workspace.root.length)[0]
+}
+
+function nearestWorkspace(place: string): string | undefined {
+  for (let folder = place; ; folder = dirname(folder)) {
+    if (existsSync(join(folder, 'shiv.yaml'))) return folder
+    if (folder === dirname(folder)) return undefined
+  }
 }
 
 /** As `findRun`; throws RUN_NOT_FOUND when the workspace was never started. */

@@ -332,6 +332,16 @@ test('exec and restart reach the runtime', async () => {
   await expect(engine.exec({ ...target([], tmpdir()), argv: ['ls'] }, ask())).rejects.toMatchObject({ code: 'RUN_NOT_FOUND' })
 })
 
+test('a path means the workspace of the nearest shiv.yaml, also when a service of it once ran alone', async () => {
+  rmSync(join(shop.root, 'shiv.yaml'))
+  const alone = await engine.start(params({ path: join(shop.root, 'mail') }), ask())
+  expect(alone.run.workspace.root).toBe(join(shop.root, 'mail'))
+  shop.write('shiv.yaml', 'name: shop\n')
+  const whole = await engine.start(params(), ask())
+  const found = await engine.status({ ...target([], join(shop.root, 'mail')), all: false })
+  expect(found.map(({ id }) => id)).toEqual([whole.run.id])
+})
+
 test('two clones of a workspace have addresses of their own', async () => {
   const clone = createWorkspace({ 'shiv.yaml': 'name: shop\n', 'mail/service.yaml': service('mail'), 'mail/package.json': '{}' })
   try {
