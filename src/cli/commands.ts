@@ -150,7 +150,7 @@ export const COMMANDS: Command[] = [
     arguments: '[SERVICE|PATH…]',
     arity: ANY,
     about: [
-      'Each fact of production and what local does about it: = same, ~ substituted, ✗ absent. Then what runs is read back: confirmed or drifted.',
+      'Each fact of production and what local does about it: = same, ~ substituted, ✗ absent. Then what runs, if it runs, is read back: confirmed or drifted.',
       'The score is 100 × Σ weight·value / Σ weight, where same is 1, substituted ½, absent or drifted 0.',
     ],
     flags: {

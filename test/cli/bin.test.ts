@@ -234,6 +234,17 @@ test('parity: the gate decides the exit code', async () => {
   expect(JSON.parse(json.stdout)).toMatchObject({ version: 1, gate: 79, passes: false })
 })
 
+test('parity of what does not run comes from the Plan alone, and says so', async () => {
+  daemon = await scriptDaemon(home, (request) => {
+    if (request.method !== 'parity') return { result: { version: 1, daemon: {}, runs: [] } }
+    if (request.params.verify) return { error: { code: 'RUN_NOT_FOUND', message: 'Nothing was started here.', exit: 2 } }
+    return { result: { ...parityReport, verified: false } }
+  })
+  const { code, stdout } = await shiv('parity')
+  expect(code).toBe(0)
+  expect(stdout).toContain('live: not verified')
+})
+
 test('logs: sources, tail and since reach the daemon; JSON comes raw', async () => {
   const line = { time: 5, source: 'orders', replica: '1', stream: 'stdout' as const, text: '{"msg":"hi"}', fields: { msg: 'hi' } }
   await answering({ logs: { events: [{ kind: 'log', line }], result: { version: 1, lines: 1 } } })

@@ -48,11 +48,17 @@ export function runCli(
       env: options.env,
       stdio: ['ignore', 'pipe', 'pipe'],
     })
+    let isKilled = false
+    // A second signal would end it at once, which is another test.
+    const killOnce = (signal: NodeJS.Signals): void => {
+      if (!isKilled) child.kill(signal)
+      isKilled = true
+    }
     let stdout = ''
     let stderr = ''
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       stdout += text
-      options.onOutput?.(stdout, (signal) => child.kill(signal))
+      options.onOutput?.(stdout, killOnce)
     })
     child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
     child.once('error', reject)
