@@ -32,8 +32,9 @@ const NO_CLUSTER: Cluster = {
 interface Session {
   cluster: Cluster
   client: KubeClient
+  namespace: string
   observer: Observer
-  stop(): void
+  stopPublishing(): void
 }
 
 /** The `kind` runtime: a Plan's objects in a local cluster of ours. */
@@ -42,19 +43,21 @@ export function createKindRuntime(options: { home: string; cluster: ClusterDrive
   const sessions = new Map<string, Session>()
 
   const release = (runId: string) => {
-    sessions.get(runId)?.stop()
+    const session = sessions.get(runId)
+    session?.stopPublishing()
+    session?.observer.close()
     sessions.delete(runId)
   }
 
+  /** Watches the run's namespace, with the watch of before when it still stands, and tells `context` of what happens. */
   const watchRun = async (plan: Plan, cluster: Cluster, client: KubeClient, context: RunContext): Promise<Observer> => {
-    release(context.runId)
-    const observer = await observe(client, plan.namespace)
+    const before = sessions.get(context.runId)
+    const isUsable = before?.client === client && before.namespace === plan.namespace && before.observer.isConnected
+    if (!isUsable) release(context.runId)
+    const observer = isUsable ? before.observer : await observe(client, plan.namespace)
+    before?.stopPublishing()
     const stopPublishing = publish(client, observer, plan, cluster, context)
-    const stop = () => {
-      stopPublishing()
-      observer.close()
-    }
-    sessions.set(context.runId, { cluster, client, observer, stop })
+    sessions.set(context.runId, { cluster, client, namespace: plan.namespace, observer, stopPublishing })
     return observer
   }
 
