@@ -14,8 +14,11 @@ interface SymlinkEntry {
  * The Postgres server that ships with shiv as an optional package, or undefined where npm did not install one. Used where it lies
  * when it is whole and the server's user can reach it, else from a copy of shiv's own (hard links where the disk allows).
  */
-export async function embeddedPostgres(home: string, user: ProcessUser | undefined): Promise<string | undefined> {
-  const packaged = packageFolder()
+export async function embeddedPostgres(
+  home: string,
+  user: ProcessUser | undefined,
+  packaged: string | undefined = packageFolder(),
+): Promise<string | undefined> {
   if (packaged === undefined) return undefined
   const links = symlinksOf(packaged)
   const whole = links.every(({ target }) => existsSync(join(packaged, target)))

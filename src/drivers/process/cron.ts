@@ -37,7 +37,7 @@ export function armCronJobs(service: ServicePlan, settingOf: (argv: string[]) =>
       return done
     }
     // Kubernetes reads schedules in UTC; `protect` lets no run begin while the one before goes on.
-    return new Cron(job.schedule, { timezone: 'UTC', protect: true, unref: true, mode: '5-part' }, run)
+    return new Cron(job.schedule, { timezone: 'UTC', protect: true, unref: true, mode: '5-or-6-parts' }, run)
   })
   const release = () => {
     for (const job of jobs) job.stop()

@@ -1,6 +1,7 @@
-import { describeExit, launch, type Exit } from './launch.ts'
+import { describeExit, launch } from './launch.ts'
 import { lastLines, logPaths, markLogs } from './log-files.ts'
 import type { ProcessUser } from './process-spec.ts'
+import { raceAbort } from './race-abort.ts'
 import { killGroup, terminate } from './terminate.ts'
 
 const GRACE_MS = 2_000
@@ -22,10 +23,7 @@ export async function runToEnd(options: {
   const paths = logPaths(options.runDir, options.id)
   const mark = markLogs(paths)
   const { identity, exited } = await launch({ ...options, ...paths })
-  const aborted = new Promise<'aborted'>((resolve) =>
-    options.signal.addEventListener('abort', () => resolve('aborted'), { once: true }),
-  )
-  const ended: Exit | 'aborted' = await Promise.race([exited, aborted])
+  const ended = await raceAbort(exited, options.signal)
   if (ended === 'aborted') {
     await terminate(identity, { signal: 'SIGTERM', graceMs: GRACE_MS })
     options.signal.throwIfAborted()

@@ -33,7 +33,9 @@ export interface Setting {
 export function settingOf(scope: ServiceScope, service: ServicePlan, argv: string[], replica = 0): Setting {
   const out = outFolder(scope.context, service)
   const ports = scope.addresses.services.get(service.name)?.[replica] ?? {}
-  const volumes = Object.fromEntries(service.volumes.map(({ name }) => [name, volumeFolder(scope.context, service, name)]))
+  const volumes = Object.fromEntries(
+    service.volumes.map(({ name }) => [name, volumeFolder(scope.context, `${service.name}-${replica + 1}`, name)]),
+  )
   return {
     argv: fillTemplates(
       argv,
@@ -155,8 +157,9 @@ function sourceFingerprint(service: ServicePlan): string {
   )
 }
 
-export function volumeFolder(context: RunContext, service: ServicePlan, volume: string): string {
-  const folder = join(context.runDir, 'data', 'volumes', service.name, volume)
+/** Each replica has volumes of its own, as the pods of a StatefulSet have. */
+function volumeFolder(context: RunContext, replica: string, volume: string): string {
+  const folder = join(context.runDir, 'data', 'volumes', replica, volume)
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   return folder
 }

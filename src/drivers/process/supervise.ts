@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ShivError, toErrorShape } from '../../core/errors.ts'
+import { toErrorShape, type ShivError } from '../../core/errors.ts'
 import type { ProcessIdentity } from '../../core/process-identity.ts'
 import type { ReplicaState } from '../../engine/ports.ts'
 import { explainCrash, explainUnhealthy } from './explain.ts'
 import { describeExit, launch, type Exit } from './launch.ts'
 import { lastLines, logPaths, markLogs } from './log-files.ts'
 import type { ProcessSpec } from './process-spec.ts'
+import { raceAbort } from './race-abort.ts'
 import { writeRecord, type ProcessRecord } from './records.ts'
 import { killGroup, terminate } from './terminate.ts'
 import { untilExit } from './until-exit.ts'
@@ -17,6 +18,8 @@ const LONGEST_BACKOFF_MS = 30_000
 const STABLE_MS = 30_000
 /** So many crashes in a row are a loop. */
 const LOOP = 3
+/** Why a life ended: nobody is to be ended with it. */
+const RELEASED = Symbol('released')
 
 export interface SupervisorEvents {
   changed(supervisor: Supervisor): void
@@ -98,7 +101,7 @@ export class Supervisor {
 
   /** Lets go without ending anything. */
   async release(): Promise<void> {
-    this.life.abort()
+    this.life.abort(RELEASED)
     await this.kept
   }
 
@@ -118,7 +121,8 @@ export class Supervisor {
       this.become('ready', undefined)
       return { exited }
     } catch (error) {
-      await this.giveUp(error)
+      // Let go of while it starts: it goes on starting, and whoever adopts it sees how it ends.
+      if (this.life.signal.reason !== RELEASED) await this.giveUp(error, signal.aborted)
       throw error
     }
   }
@@ -140,14 +144,14 @@ export class Supervisor {
     await Promise.race([crashed, ready()])
   }
 
-  private async giveUp(error: unknown): Promise<void> {
+  private async giveUp(error: unknown, interrupted: boolean): Promise<void> {
     if (this.identity !== undefined) {
       await terminate(this.identity, this.spec.stop)
       killGroup(this.identity.pid)
     }
     this.identity = undefined
-    if (error instanceof ShivError) this.become('crashed', error.message)
-    else this.become('stopped', 'interrupted while starting')
+    if (interrupted) this.become('stopped', 'interrupted while starting')
+    else this.become('crashed', toErrorShape(error).message)
     this.record('crashed')
   }
 
@@ -184,10 +188,9 @@ export class Supervisor {
   private async watchUntilExit(exited: Running['exited'], life: AbortSignal): Promise<Exit | undefined> {
     const ended = new AbortController()
     void this.checkHealth(AbortSignal.any([life, ended.signal]))
-    const aborted = new Promise<undefined>((resolve) => life.addEventListener('abort', () => resolve(undefined), { once: true }))
-    const exit = await Promise.race([exited, aborted])
+    const exit = await raceAbort(exited, life)
     ended.abort()
-    return exit
+    return exit === 'aborted' ? undefined : exit
   }
 
   /** Liveness goes on for as long as the process lives; one that stops answering gets no traffic until it answers again. */

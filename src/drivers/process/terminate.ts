@@ -12,14 +12,19 @@ const KILL_PATIENCE_MS = 5_000
  */
 export async function terminate(identity: ProcessIdentity, options: { signal: NodeJS.Signals; graceMs: number }): Promise<void> {
   if (!isAlive(identity)) return
-  sendSignal(-identity.pid, options.signal)
+  signalAll(identity.pid, options.signal)
   if (await waitUntil(() => isGone(identity), options.graceMs)) return
-  killGroup(identity.pid)
+  signalAll(identity.pid, 'SIGKILL')
   if (await waitUntil(() => isGone(identity), KILL_PATIENCE_MS)) return
   throw new ShivError(`Process ${identity.pid} does not end, not even by SIGKILL.`, {
     code: 'PROCESS_UNKILLABLE',
     hint: `it waits for the kernel, often for a disk or a network file system: ps -o pid,stat,wchan -p ${identity.pid}`,
   })
+}
+
+/** The group that the process leads, or the process alone when it leads none. */
+function signalAll(pid: number, signal: NodeJS.Signals): void {
+  if (!sendSignal(-pid, signal)) sendSignal(pid, signal)
 }
 
 /** Kills what is left of a group whose leader has just ended; the group's number is not given away while a member lives. */
@@ -61,12 +66,13 @@ function linuxGroup(group: number): number[] {
   return members
 }
 
-/** Sends a signal to a process, or to a group by its negative number; that nobody is there any more is no failure. */
-export function sendSignal(target: number, signal: NodeJS.Signals): void {
+/** Sends a signal to a process, or to a group by its negative number; false when nobody is there any more. */
+function sendSignal(target: number, signal: NodeJS.Signals): boolean {
   try {
-    process.kill(target, signal)
+    return process.kill(target, signal)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false
+    throw error
   }
 }
 
