@@ -13,6 +13,8 @@ export interface Exit {
 export interface Launched {
   identity: ProcessIdentity
   exited: Promise<Exit>
+  /** Lets this process end before that one does. */
+  unref(): void
 }
 
 export interface LaunchOptions {
@@ -53,8 +55,7 @@ export async function launch(options: LaunchOptions, onSpawned?: (identity: Proc
     // A process that is a zombie already has no start time that anybody could compare with.
     const identity = identifyProcess(child.pid) ?? { pid: child.pid, startTime: 'gone' }
     onSpawned?.(identity)
-    child.unref()
-    return { identity, exited }
+    return { identity, exited, unref: () => child.unref() }
   } finally {
     closeSync(out)
     if (err !== out) closeSync(err)

@@ -112,11 +112,12 @@ export class Supervisor {
       await this.spec.beforeStart?.()
       signal.throwIfAborted()
       this.mark = markLogs(paths)
-      const { exited } = await launch({ ...this.spec, ...paths, runDir: this.runDir }, (identity) => {
+      const { exited, unref } = await launch({ ...this.spec, ...paths, runDir: this.runDir }, (identity) => {
         this.identity = identity
         this.since = Date.now()
         this.record('running')
       })
+      unref()
       await this.untilReady(exited, signal)
       this.become('ready', undefined)
       return { exited }
