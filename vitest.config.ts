@@ -7,6 +7,6 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 60_000,
     maxWorkers: 2,
-    globalSetup: ['test/support/shared-cluster.ts'],
+    globalSetup: ['test/support/build-once.ts', 'test/support/shared-cluster.ts'],
   },
 })

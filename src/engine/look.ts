@@ -36,8 +36,13 @@ async function refresh(shop: Workshop, run: Run): Promise<void> {
   }
 }
 
-/** What `start` would make real. */
+/** What `start` would make real; of another environment than `local`, its own Plan without substitutions. */
 export async function planOfWorkspace(shop: Workshop, params: StartParams): Promise<Plan> {
+  if (params.env !== 'local') {
+    const planner = await shop.parts.planner()
+    const model = await planner.load(params.path, { environment: params.env })
+    return planner.build(model, { services: selected(model, params) })
+  }
   return (await localPlan(shop, params)).plan
 }
 
@@ -69,7 +74,7 @@ async function localPlan(shop: Workshop, params: StartParams) {
   const run = runAt(shop, model.workspace.root)
   const previous = run && { name: run.record.runtime, isLive: run.isAttached }
   const { runtime } = await chooseRuntime({ asked: params.runtime, previous, get: shop.parts.runtime })
-  const plans = planFor(planner, model, {
+  const plans = await planFor(planner, model, {
     services: selected(model, params),
     runtime: runtime.name,
     debug: params.debug !== false,

@@ -32,7 +32,7 @@ export async function startRun(shop: Workshop, params: StartParams, ask: Ask): P
       return choice
     })
     shop.parts.log.info('start', { workspace: model.workspace.name, runtime: runtime.name, why })
-    const { plan, score } = planFor(planner, model, { services, runtime: runtime.name, debug: params.debug !== false })
+    const { plan, score } = await planFor(planner, model, { services, runtime: runtime.name, debug: params.debug !== false })
     const secrets = await resolveSecrets(plan, params.environment)
     const run = await prepareRun(shop, known, { model, plan, runtime, debug: params.debug !== false })
     run.secrets = secrets
@@ -49,14 +49,15 @@ export async function startRun(shop: Workshop, params: StartParams, ask: Ask): P
   })
 }
 
-/** The local Plan of some services, and how near to production it is. */
-export function planFor(
+/** The local Plan of some services, and production's of the same, read with production's own overrides: what an environment changes is a difference too. */
+export async function planFor(
   planner: Planner,
   model: Model,
   options: { services: string[]; runtime: RuntimeName; debug: boolean },
-): { production: Plan; plan: Plan; score: number } {
-  const production = planner.build(model, { services: options.services })
-  const plan = planner.localise(production, options.runtime, model, { debug: options.debug })
+): Promise<{ production: Plan; plan: Plan; score: number }> {
+  const { services, runtime, debug } = options
+  const plan = planner.localise(planner.build(model, { services }), runtime, model, { debug })
+  const production = planner.build(await planner.load(model.workspace.root, { environment: 'production' }), { services })
   return { production, plan, score: planner.score(planner.facts(production, plan)) }
 }
 
@@ -77,6 +78,7 @@ export async function realise(run: Run, runtime: Runtime, work: Work, environmen
   try {
     await run.save()
     await run.routes.keep(plan)
+    work.signal.throwIfAborted()
     run.isAttached = true
     await run.see(await runtime.reconcile(plan, work.context(run, environment)))
     await run.dispatch({ type: 'answered' })

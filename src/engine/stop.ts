@@ -54,7 +54,7 @@ async function removeServices(shop: Workshop, run: Run, rest: string[], work: Wo
   const { record } = run
   const planner = await shop.parts.planner()
   const model = await planner.load(record.workspace.root, { environment: record.environment })
-  const { plan } = planFor(planner, model, { services: rest, runtime: record.runtime, debug: record.debug })
+  const { plan } = await planFor(planner, model, { services: rest, runtime: record.runtime, debug: record.debug })
   const needed = plan.services.map((service) => service.name).filter((name) => !rest.includes(name))
   if (needed.length > 0) {
     const users = plan.services

@@ -31,6 +31,7 @@ export async function operate<T>(shop: Workshop, root: string, ask: Ask, operati
     const controller = new AbortController()
     const abort = (): void => controller.abort()
     ask.signal.addEventListener('abort', abort, { once: true })
+    if (ask.signal.aborted) abort()
     const steps = createSteps((step) => void ask.emit({ kind: 'step', step: shop.parts.redactor.deep(step) }))
     const unlisten: (() => void)[] = []
     try {

@@ -15,7 +15,7 @@ export async function resolveService(draft: Draft, platform: PlatformPreset): Pr
   const { data } = draft
   const language = data.language ?? 'container'
   const preset = languagePreset(draft, language)
-  const variant = preset && (await matchVariant(preset, draft.root))
+  const variant = preset && (await matchVariant(preset, draft.root, data.name))
   const ports = resolvePorts(draft, preset)
   return {
     name: data.name,
@@ -64,8 +64,9 @@ function languagePreset(draft: Draft, name: string): LanguagePreset | undefined 
   return languages.get(name)
 }
 
-async function matchVariant(preset: LanguagePreset, root: string): Promise<string | undefined> {
-  for (const { name, when } of preset.variants) if (await exists(join(root, when.file))) return name
+async function matchVariant(preset: LanguagePreset, root: string, service: string): Promise<string | undefined> {
+  for (const { name, when } of preset.variants)
+    if (await exists(join(root, when.file.replaceAll('${service.name}', service)))) return name
   return undefined
 }
 
