@@ -35,7 +35,7 @@ export function databaseHealth(database: DatabasePlan, credentials: Credentials,
       return { ok: false, reason: code === 'ECONNREFUSED' ? `nothing listens on port ${port}` : message }
     }
   }
-  return { describe: `${kind} on port ${port}`, probe, startupMs: STARTUP_MS, periodMs: 5_000, failureThreshold: 3 }
+  return { describe: `${kind} on port ${port}`, port, probe, startupMs: STARTUP_MS, periodMs: 5_000, failureThreshold: 3 }
 }
 
 /** Creates the named database where the preset's init did not. */

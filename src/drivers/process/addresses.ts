@@ -67,7 +67,7 @@ function wantedPorts(service: ServicePlan, replica: number): { name: string; pre
 }
 
 /** Where what lives listens, by its records alone; nothing is chosen. */
-export async function addressesOfWorld(plan: Plan, context: RunContext): Promise<Addresses> {
+export async function addressesOfWorld(plan: Plan, context: RunContext, serviceUrl: Addresses['serviceUrl']): Promise<Addresses> {
   const registry: PortRegistry = { choose: async () => ({ port: 0 }), forget: async () => undefined }
   const credentials = await readCredentials(context.runDir)
   return allocateAddresses(plan, context, {

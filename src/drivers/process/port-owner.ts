@@ -21,6 +21,30 @@ export function portOwner(port: number): PortOwner | undefined {
   return undefined
 }
 
+/**
+ * Who answers on a port in place of a process group that should; undefined when the group itself listens there or nobody can tell.
+ * Asked on Linux only: elsewhere the look takes longer than the start that it would guard.
+ */
+export function strangerOn(port: number, group: number): PortOwner | undefined {
+  if (process.platform !== 'linux' || listeningPorts(group).includes(port)) return undefined
+  const owner = portOwner(port)
+  return owner === undefined || descendsFrom(owner.pid, group) ? undefined : owner
+}
+
+function descendsFrom(pid: number, ancestor: number): boolean {
+  for (let at = pid; at > 1; at = parentOf(at)) if (at === ancestor) return true
+  return false
+}
+
+function parentOf(pid: number): number {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
+  } catch {
+    return 0 // it ended meanwhile
+  }
+}
+
 /** The ports that a process group listens on. */
 export function listeningPorts(group: number): number[] {
   const members = groupMembers(group)

@@ -42,7 +42,7 @@ export function createPortRegistry(home: string): PortRegistry {
         const before = ports[key]
         if (before !== undefined && (await isFree(before))) return { port: before }
         const given = new Set(Object.values(ports))
-        const port = await pick(key, preferred, given)
+        const port = await pick(`${home}/${key}`, preferred, given)
         ports[key] = port
         return before === undefined ? { port } : { port, moved: { from: before, by: portOwner(before) } }
       }),
@@ -64,6 +64,7 @@ async function readPorts(path: string): Promise<{ processes: Record<string, numb
   }
 }
 
+/** Begins where no other home begins, so that two homes hardly ever try for the same port at the same moment. */
 async function pick(key: string, preferred: number | undefined, given: Set<number>): Promise<number> {
   if (preferred !== undefined && !given.has(preferred) && (await isFree(preferred))) return preferred
   let start = 0

@@ -37,6 +37,8 @@ export interface ProcessUser {
 export interface HealthCheck {
   /** What it asks, for messages: `GET /healthz on port 20001`. */
   describe: string
+  /** The local port that it asks. */
+  port?: number
   probe(signal: AbortSignal): Promise<ProbeResult>
   /** How long a start may take before it counts as failed. */
   startupMs: number

@@ -26,6 +26,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
   const runs = new Map<string, ActiveRun>()
   const { home } = options
 
+  const urlOf = (plan: Plan) => (service: string) => options.serviceUrl?.(plan.workspace.name, service)
   const enter = (plan: Plan, context: RunContext): ActiveRun => {
     makePrivateFolder(context.runDir)
     const addresses = { databases: new Map(), services: new Map(), serviceUrl: () => undefined }
@@ -37,8 +38,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
   }
   const bring = async (plan: Plan, context: RunContext, adopting: boolean): Promise<LiveState> => {
     const run = enter(plan, context)
-    const serviceUrl = (service: string) => options.serviceUrl?.(plan.workspace.name, service)
-    await reconcileRun(run, { home, serviceUrl, adopting })
+    await reconcileRun(run, { home, serviceUrl: urlOf(plan), adopting })
     run.republish()
     return read(plan, context)
   }
@@ -65,7 +65,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
       takeReadings(plan, targets, context, await readViews(plan, context, runs.get(context.runId))),
     logs: (_plan, query, context) => readLogs(query, context),
     exec: async (plan, service, argv, context) =>
-      execInService({ plan, context, addresses: await addressesOfWorld(plan, context) }, service, argv),
+      execInService({ plan, context, addresses: await addressesOfWorld(plan, context, urlOf(plan)) }, service, argv),
     restart: async (plan, service, context) => restartService(await needRun(plan, context), service, context),
     remove: async (plan, { purge }, context) => {
       const run = runs.get(context.runId)

@@ -131,10 +131,10 @@ export function healthOf(service: ServicePlan, ports: Record<string, number>): H
   const timeoutMs = (health?.timeoutSeconds ?? 1) * 1_000
   const protocol = service.ports.find(({ name }) => name === health?.port)?.protocol ?? first?.protocol
   if (health === undefined || protocol !== 'http') {
-    return { describe: `TCP port ${port}`, probe: (signal) => probeTcp(port, timeoutMs, signal), ...timing }
+    return { describe: `TCP port ${port}`, port, probe: (signal) => probeTcp(port, timeoutMs, signal), ...timing }
   }
   const describe = `GET http://127.0.0.1:${port}${health.readinessPath}`
-  return { describe, probe: (signal) => probeHttp(port, health.readinessPath, timeoutMs, signal), ...timing }
+  return { describe, port, probe: (signal) => probeHttp(port, health.readinessPath, timeoutMs, signal), ...timing }
 }
 
 /** For a process without a port: that it lives on is all that can be seen of it. */

@@ -1,19 +1,18 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { toErrorShape, type ShivError } from '../../core/errors.ts'
 import type { ProcessIdentity } from '../../core/process-identity.ts'
 import type { ReplicaState } from '../../engine/ports.ts'
+import { pause, pauseBefore } from './backoff.ts'
 import { explainCrash, explainUnhealthy } from './explain.ts'
 import { describeExit, launch, type Exit } from './launch.ts'
 import { lastLines, logPaths, markLogs } from './log-files.ts'
-import type { ProcessSpec } from './process-spec.ts'
+import { strangerOn } from './port-owner.ts'
+import type { ProbeResult, ProcessSpec } from './process-spec.ts'
 import { raceAbort } from './race-abort.ts'
 import { writeRecord, type ProcessRecord } from './records.ts'
 import { killGroup, terminate } from './terminate.ts'
 import { untilExit } from './until-exit.ts'
 import { untilHealthy } from './until-healthy.ts'
 
-const FIRST_BACKOFF_MS = 250
-const LONGEST_BACKOFF_MS = 30_000
 /** A process that lived this long starts again with the shortest backoff. */
 const STABLE_MS = 30_000
 /** So many crashes in a row are a loop. */
@@ -137,12 +136,23 @@ export class Supervisor {
     })
     const either = AbortSignal.any([signal, ended.signal])
     const ready = async () => {
-      const verdict = await untilHealthy(this.spec.health, either)
+      const verdict = await untilHealthy({ ...this.spec.health, probe: (signal) => this.probeOwn(signal) }, either)
       if (ended.signal.aborted) return crashed
       if (!verdict.ok) throw explainUnhealthy(this.spec, verdict.reason, this.identity, this.evidence())
       return this.spec.afterReady?.(either)
     }
     await Promise.race([crashed, ready()])
+  }
+
+  /** An answer counts only when it is this process that answers, not one that took its port meanwhile. */
+  private async probeOwn(signal: AbortSignal): Promise<ProbeResult> {
+    const { health } = this.spec
+    const result = await health.probe(signal)
+    if (!result.ok || health.port === undefined || this.identity === undefined) return result
+    const stranger = strangerOn(health.port, this.identity.pid)
+    return stranger === undefined
+      ? result
+      : { ok: false, reason: `port ${health.port} is used by ${stranger.command} (pid ${stranger.pid})` }
   }
 
   private async giveUp(error: unknown, interrupted: boolean): Promise<void> {
@@ -249,20 +259,5 @@ export class Supervisor {
       state,
       cause,
     })
-  }
-}
-
-function pauseBefore(attempt: number, signal: AbortSignal): Promise<boolean> {
-  const ms = attempt === 1 ? 0 : Math.min(FIRST_BACKOFF_MS * 2 ** (attempt - 2), LONGEST_BACKOFF_MS)
-  return pause(ms, signal)
-}
-
-/** False when the signal cut it short. */
-async function pause(ms: number, signal: AbortSignal): Promise<boolean> {
-  try {
-    await sleep(ms, undefined, { signal })
-    return true
-  } catch {
-    return false // the only way a sleep fails
   }
 }

@@ -101,6 +101,21 @@ describe('a first start that fails', () => {
     expect(failure.hint).toContain(`(pid ${process.pid})`)
   })
 
+  test('is not taken for healthy because another process answers on its port', async () => {
+    const root = world.service('web', `setTimeout(() => process.exit(4), 3_000)`)
+    const plan = planWith(serviceOf('web', root))
+    const starting = failureOf(world.runtime.reconcile(plan, world.context()))
+    await until(() => readPids(world)[0], 'it was spawned')
+    const ports = JSON.parse(readFileSync(join(world.home, 'ports.json'), 'utf8')) as { processes: Record<string, number> }
+    const stranger = createServer((_, response) => response.end('healthy!'))
+    await new Promise<void>((resolve) => stranger.listen(ports.processes['run-1/web.1/http'], '127.0.0.1', resolve))
+    const failure = await starting
+    stranger.close()
+    // Only Linux tells whose the port is in time.
+    if (process.platform === 'linux')
+      expect(failure).toMatchObject({ code: 'PROCESS_CRASHED', message: expect.stringContaining('exited with code 4') })
+  })
+
   test('leaves no process of it, and the next start with mended code succeeds', async () => {
     const root = world.service('web', `setTimeout(() => process.exit(1), 50)`)
     await failureOf(world.runtime.reconcile(planWith(serviceOf('web', root)), world.context()))
