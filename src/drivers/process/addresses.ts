@@ -74,6 +74,6 @@ export async function addressesOfWorld(plan: Plan, context: RunContext, serviceU
     registry,
     records: readRecords(context.runDir),
     credentials,
-    serviceUrl: () => undefined,
+    serviceUrl,
   })
 }
