@@ -46,7 +46,7 @@ export function formatScore(score: number): string {
 }
 
 function row(fact: Fact, style: Style): string[] {
-  return [mark(fact, style), fact.title, difference(fact, style), liveCell(fact, style)]
+  return [mark(fact, style), fact.title, liveCell(fact, style), difference(fact, style)]
 }
 
 function wideRow(fact: Fact, style: Style): string[] {
@@ -67,15 +67,15 @@ function mark(fact: Fact, style: Style): string {
 }
 
 function difference(fact: Fact, style: Style): string {
-  if (fact.verdict === 'same') return fact.production
   const arrow = style.glyph(' → ', ' -> ')
-  return `${fact.production}${arrow}${fact.local ?? 'absent'}`
+  const planned = fact.verdict === 'same' ? fact.production : `${fact.production}${arrow}${fact.local ?? 'absent'}`
+  const { live } = fact
+  return live?.verdict === 'drifted' && live.actual !== undefined ? `${planned}, but really ${valueText(live.actual)}` : planned
 }
 
 function liveCell({ live }: Fact, style: Style): string {
   if (!live) return ''
-  const word = paintLive(live.verdict, style)
-  return live.verdict === 'drifted' && live.actual !== undefined ? `${word}: ${valueText(live.actual)}` : word
+  return paintLive(live.verdict, style)
 }
 
 function paintLive(verdict: NonNullable<Fact['live']>['verdict'], style: Style): string {
