@@ -14,20 +14,22 @@ export interface RuntimeChoice {
 export async function chooseRuntime(choice: {
   asked: RuntimeName | undefined
   previous: { name: RuntimeName; isLive: boolean } | undefined
+  /** Of the caller: a daemon that is older than a new PATH must not answer for it. */
+  environment: NodeJS.ProcessEnv
   get(name: RuntimeName): Promise<Runtime>
 }): Promise<RuntimeChoice> {
-  const { asked, previous, get } = choice
+  const { asked, previous, environment, get } = choice
   const name = asked ?? previous?.name
   if (name !== undefined) {
     const runtime = await get(name)
     if (!(previous?.name === name && previous.isLive)) {
-      const probe = await runtime.probe()
+      const probe = await runtime.probe(environment)
       if (!probe.available) throw unavailable(name, probe, asked === undefined)
     }
     return { runtime, why: asked ? 'asked for' : 'as last time' }
   }
   const kind = await get('kind')
-  const probe = await kind.probe()
+  const probe = await kind.probe(environment)
   if (probe.available) return { runtime: kind, why: probe.detail }
   return { runtime: await get('process'), why: probe.reason }
 }

@@ -73,7 +73,12 @@ async function localPlan(shop: Workshop, params: StartParams) {
   const model = await planner.load(params.path, { environment: params.env })
   const run = runAt(shop, model.workspace.root)
   const previous = run && { name: run.record.runtime, isLive: run.isAttached }
-  const { runtime } = await chooseRuntime({ asked: params.runtime, previous, get: shop.parts.runtime })
+  const { runtime } = await chooseRuntime({
+    asked: params.runtime,
+    previous,
+    environment: params.environment,
+    get: shop.parts.runtime,
+  })
   const plans = await planFor(planner, model, {
     services: selected(model, params),
     runtime: runtime.name,

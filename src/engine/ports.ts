@@ -96,8 +96,8 @@ export interface LogQuery {
  */
 export interface Runtime {
   readonly name: RuntimeName
-  /** Whether this machine can do it, and if not what to do. Never throws; at most 5 s. */
-  probe(): Promise<Probe>
+  /** Whether this machine can do it for a caller with this environment (PATH, DOCKER_HOST), and if not what to do. Never throws; at most 5 s. */
+  probe(environment?: NodeJS.ProcessEnv): Promise<Probe>
   /** The world becomes the Plan; idempotent, a diff, safe to interrupt through `context.signal`. Returns when everything answers; throws ShivError with the cause when something cannot. */
   reconcile(plan: Plan, context: RunContext): Promise<LiveState>
   /** Takes over what an earlier daemon left: resumes watching, restarting crashed processes, publishing endpoints. Undefined when nothing of the run lives. */

@@ -27,7 +27,12 @@ export async function startRun(shop: Workshop, params: StartParams, ask: Ask): P
     const known = runAt(shop, model.workspace.root)
     const services = [...selected(model, params), ...(known ? stillWanted(known, model) : [])]
     const { runtime, why } = await work.steps.step('Choose the runtime', async (step) => {
-      const choice = await chooseRuntime({ asked: params.runtime, previous: previous(known), get: shop.parts.runtime })
+      const choice = await chooseRuntime({
+        asked: params.runtime,
+        previous: previous(known),
+        environment: params.environment,
+        get: shop.parts.runtime,
+      })
       step.note(`${choice.runtime.name} (${choice.why})`)
       return choice
     })

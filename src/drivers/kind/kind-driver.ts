@@ -41,7 +41,8 @@ export interface KindDriver extends ClusterDriver {
 /** Clusters made by the user's own `kind`, with a kubeconfig apart: the user's is never touched. */
 export function createKindDriver(options: KindDriverOptions = {}): KindDriver {
   const home = options.home ?? shivHome()
-  const environment = options.environment ?? process.env
+  // Of whoever asked last: a daemon may have been started by a shell that saw another Docker.
+  let environment = options.environment ?? process.env
   const stores = new Map<string, NodeStore>()
   const creations = new Map<string, Promise<void>>()
   const storesOf = async (cluster: Cluster): Promise<{ engine: Engine; stores: NodeStore[] }> => {
@@ -55,8 +56,9 @@ export function createKindDriver(options: KindDriverOptions = {}): KindDriver {
   }
 
   return {
-    ensure: (spec, call) =>
-      call.step(`cluster ${spec.name}`, async (step) =>
+    ensure(spec, call) {
+      environment = call.environment
+      return call.step(`cluster ${spec.name}`, async (step) =>
         ensureCluster(spec, {
           engine: await connectEngine(call.environment),
           home: openClusterHome(home, spec.name),
@@ -69,7 +71,8 @@ export function createKindDriver(options: KindDriverOptions = {}): KindDriver {
             creations.set(spec.name, done)
           },
         }),
-      ),
+      )
+    },
     async find(spec) {
       const clusterHome = openClusterHome(home, spec.name)
       if ((await clusterHome.read()) === undefined) return undefined

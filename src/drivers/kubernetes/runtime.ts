@@ -92,7 +92,7 @@ export function createKindRuntime(options: { home: string; cluster: ClusterDrive
 
   return {
     name: 'kind',
-    probe: () => probeMachine(),
+    probe: (environment) => probeMachine(environment),
 
     async reconcile(plan, context) {
       context.signal.throwIfAborted()
