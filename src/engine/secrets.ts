@@ -18,7 +18,7 @@ export async function resolveSecrets(plan: Plan, environment: NodeJS.ProcessEnv)
     if (value) values.set(key.variable, value)
     else missing.push(key)
   }
-  if (missing.length > 0) throw missingSecrets(missing, plan)
+  if (missing.length > 0) throw await missingSecrets(missing, plan)
   return values
 }
 
@@ -44,25 +44,33 @@ async function readDotenv(path: string): Promise<Record<string, string>> {
   }
 }
 
-function missingSecrets(keys: SecretKey[], plan: Plan): ShivError {
+async function missingSecrets(keys: SecretKey[], plan: Plan): Promise<ShivError> {
   const names = keys.map((key) => key.variable)
   const file = join(plan.workspace.root, '.env.local')
   return new ShivError(`${names.join(', ')} ${names.length === 1 ? 'has' : 'have'} no value on this machine.`, {
     code: 'SECRET_MISSING',
     exit: 2,
     hint: `for this shell: export ${names[0]}=… · for good: echo '${names[0]}=…' >> ${file} (keep it out of git) · or write a value for it under environments.local.env in service.yaml`,
-    faults: keys.map((key) => faultOf(key)),
+    faults: await Promise.all(keys.map((key) => faultOf(key))),
   })
 }
 
-function faultOf(key: SecretKey): Fault {
+async function faultOf(key: SecretKey): Promise<Fault> {
   const { file, line, column } = key.position ?? {}
+  const snippet = await lineOf(file, line)
   return {
     code: 'SECRET_MISSING',
     message: `${key.variable} is wanted by ${key.wantedBy.join(', ')}`,
     file,
     line,
     column,
+    ...(snippet !== undefined && { snippet, length: key.variable.length }),
     ...(key.prompt !== undefined && { ask: { variable: key.variable, prompt: key.prompt } }),
   }
+}
+
+async function lineOf(file: string | undefined, line: number | undefined): Promise<string | undefined> {
+  if (file === undefined || line === undefined) return undefined
+  const text = await readFile(file, 'utf8').catch(() => '') // it went since it was read: the place is told without its text
+  return text.split(/\r?\n/)[line - 1]
 }
