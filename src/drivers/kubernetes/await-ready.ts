@@ -5,6 +5,7 @@ import { knownPath } from './mapping.ts'
 import type { Pod } from './objects.ts'
 import type { Observer, View } from './observer.ts'
 import { type Problem, problemError } from './problem.ts'
+import { subjectOf } from './state.ts'
 import { currentPods, findWorkload, isRolledOut, stuckPods } from './rollout.ts'
 
 /** A workload that must become ready. */
@@ -75,8 +76,8 @@ export async function awaitReady(
 /** kube-proxy writes its rules at most once a second, and tells nobody when it has. */
 const PROXY_SYNC_MS = 1100
 
-/** Waits until no Service of the namespace leads to a pod that is being deleted: what is asked next is answered by what was started. */
-export async function awaitRoutes(observer: Observer, signal: AbortSignal): Promise<void> {
+/** Waits until no Service of the namespace leads to a pod that is being deleted: what is asked of `subjects` next is answered by what was started. */
+export async function awaitRoutes(observer: Observer, subjects: string[], signal: AbortSignal): Promise<void> {
   const isSettled = () => {
     const { pods, slices } = observer.view()
     const staying = new Set(
@@ -97,7 +98,9 @@ export async function awaitRoutes(observer: Observer, signal: AbortSignal): Prom
     if (isSettled()) resolve()
   })
   await settled.finally(() => release())
-  const isReplacing = observer.view().pods.some(({ metadata }) => metadata.deletionTimestamp !== undefined)
+  const isReplacing = observer
+    .view()
+    .pods.some((pod) => pod.metadata.deletionTimestamp !== undefined && subjects.includes(subjectOf(pod) ?? ''))
   if (isReplacing) await delay(PROXY_SYNC_MS, undefined, { signal })
 }
 

@@ -1,5 +1,5 @@
 import { diagnoseContainers, eventLine } from './diagnose-container.ts'
-import { type EventObject, type Live, type Pod, type Workload, timeOfEvent } from './objects.ts'
+import { type EventObject, type Live, type Node, type Pod, type Workload, timeOfEvent } from './objects.ts'
 import type { View } from './observer.ts'
 import type { Problem } from './problem.ts'
 import { currentPods, currentReplicaSet } from './rollout.ts'
@@ -36,7 +36,7 @@ function diagnosePlacement(view: View, pod: Pod, now: number): Problem | undefin
   const condition = pod.status.conditions?.find(({ type }) => type === 'PodScheduled')
   if (condition?.status !== 'False' || condition.reason !== 'Unschedulable') return undefined
   const message = condition.message ?? ''
-  if (/not-ready|unreachable|uninitialized|unbound immediate/.test(message)) return undefined
+  if (/unbound immediate/.test(message) || view.nodes.length === 0 || view.nodes.some(isComingUp)) return undefined
   const isLeaving = view.pods.some(({ metadata }) => metadata.deletionTimestamp !== undefined)
   if (isLeaving || now - Date.parse(condition.lastTransitionTime ?? '') < SCHEDULING_GRACE_MS) return undefined
   const lacking = [...new Set([...message.matchAll(/Insufficient ([\w/-]+(?:\.[\w/-]+)*)/g)].map((match) => match[1]))]
@@ -49,6 +49,11 @@ function diagnosePlacement(view: View, pod: Pod, now: number): Problem | undefin
         : 'A node selector, an affinity or a toleration (from a patch or preset) fits no node of the local cluster: shiv plan shows it.',
     evidence: [message],
   }
+}
+
+/** A node that Kubernetes itself keeps pods from, as while it starts: not ready, not reachable, not initialised. */
+function isComingUp({ spec }: Node): boolean {
+  return (spec.taints ?? []).some(({ key }) => /\/(not-ready|unreachable|uninitialized|network-unavailable)$/.test(key))
 }
 
 function diagnoseVolumes(view: View, pod: Pod, events: EventObject[]): Problem | undefined {

@@ -121,6 +121,11 @@ export interface EventObject extends Live {
   involvedObject: { kind: string; name: string; uid?: string }
 }
 
+export interface Node extends Live {
+  spec: { taints?: { key: string; effect: string }[] }
+  status?: { conditions?: Condition[] }
+}
+
 export interface EndpointSlice extends Live {
   endpoints?: { conditions?: { ready?: boolean }; targetRef?: { name: string } }[]
 }

@@ -1,10 +1,10 @@
 import { ShivError } from '../../core/errors.ts'
 import { KubeApiError, type KubeClient } from './client.ts'
 import { knownPath } from './mapping.ts'
-import type { EndpointSlice, EventObject, Live, Pod, ServiceObject, Workload } from './objects.ts'
+import type { EndpointSlice, EventObject, Live, Node, Pod, ServiceObject, Workload } from './objects.ts'
 import { watchCollection } from './watch.ts'
 
-/** The live objects of one namespace, by kind. */
+/** The live objects of one namespace, by kind, and the cluster's nodes. */
 export interface View {
   pods: Pod[]
   deployments: Workload[]
@@ -16,6 +16,7 @@ export interface View {
   services: ServiceObject[]
   slices: EndpointSlice[]
   events: EventObject[]
+  nodes: Node[]
 }
 
 const KINDS: Record<keyof View, string> = {
@@ -29,6 +30,7 @@ const KINDS: Record<keyof View, string> = {
   services: 'Service',
   slices: 'EndpointSlice',
   events: 'Event',
+  nodes: 'Node',
 }
 
 /** A namespace that is watched: always the newest view, and a way to wait for the next change. */

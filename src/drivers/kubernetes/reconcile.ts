@@ -141,7 +141,11 @@ class Stage {
       await this.#applier.save()
       if (gone.length > 0) step.note(`removed ${gone.join(', ')}`)
       await this.#await(targets, step)
-      await awaitRoutes(this.#observer, context.signal)
+      await awaitRoutes(
+        this.#observer,
+        targets.map(({ subject }) => subject),
+        context.signal,
+      )
       await awaitDoors(doorsOf(plan, this.#observer.view(), cluster), context.signal)
     })
   }

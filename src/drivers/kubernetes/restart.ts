@@ -39,7 +39,7 @@ export async function restartSubject(
   )
   await context.step(`restart ${subject}`, async (step) => {
     await awaitReady(client, observer, targets, { signal: context.signal, progress: (text) => step.progress(text) })
-    await awaitRoutes(observer, context.signal)
+    await awaitRoutes(observer, [subject], context.signal)
   })
 }
 

@@ -101,7 +101,17 @@ export function createKindRuntime(options: { home: string; cluster: ClusterDrive
       const signal = AbortSignal.any([context.signal, stop.signal])
       const inner: RunContext = { ...context, signal }
       const building = buildImages(plan, options.images, inner, signal)
-      const creating = options.cluster.ensure(plan.cluster, { signal, environment: context.environment, step: context.step })
+      let built: string[] = []
+      building.then(
+        (references) => (built = [...references.values()]),
+        () => {}, // told where the build is waited for
+      )
+      const creating = options.cluster.ensure(plan.cluster, {
+        signal,
+        environment: context.environment,
+        step: context.step,
+        earlyImages: async () => [...plan.databases.map(({ image }) => image), ...built],
+      })
       try {
         const [cluster] = await Promise.all([creating, Promise.race([creating, building.then(() => creating)])])
         const client = await connections.to(cluster)
