@@ -160,6 +160,15 @@ export interface ClusterDriver {
   settled?(spec: Plan['cluster']): Promise<void>
 }
 
+/** A port that somebody else holds, so that another is used in its place. */
+export interface PortMove {
+  /** `shared`, or the host of the route. */
+  key: string
+  from: number
+  to: number
+  by: { pid: number; command: string } | undefined
+}
+
 /** The daemon's front door: `http://SERVICE.localhost:PORT` and one fixed port a service. */
 export interface FrontDoor {
   /** The shared port. */
@@ -167,7 +176,7 @@ export interface FrontDoor {
   /**
    * Points a service at its endpoints; an empty list means known but not ready: requests are held for a bounded time. `host` is unique,
    * `orders.shop` for service orders of workspace shop: it answers at `orders.shop.localhost` and, for the first of that name, at `orders.localhost`.
-   * Other protocols than http are forwarded as bytes, on the service's own port only. Returns that port, the one it had before if it is free, and the short URL.
+   * Other protocols than http are forwarded as bytes, on the service's own port only. Returns that port, the one it had before if it is free, and the short URL; `moved` names ports that were found taken since the last call.
    */
   route(route: {
     host: string
@@ -175,7 +184,7 @@ export interface FrontDoor {
     service: string
     endpoints: Endpoint[]
     protocol?: 'http' | 'grpc' | 'tcp'
-  }): Promise<{ port: number; url: string }>
+  }): Promise<{ port: number; url: string; moved?: PortMove[] }>
   remove(host: string): Promise<void>
   close(): Promise<void>
 }

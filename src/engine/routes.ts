@@ -1,6 +1,6 @@
 import type { Log } from '../core/log.ts'
 import type { Plan } from '../plan/types.ts'
-import type { Endpoint, FrontDoor } from './ports.ts'
+import type { Endpoint, FrontDoor, PortMove, RunEvent } from './ports.ts'
 
 export interface RouteAddress {
   url: string
@@ -27,7 +27,12 @@ interface Place {
   address?: RouteAddress
 }
 
-export function createRoutes(suffix: string, frontDoor: () => Promise<FrontDoor>, log: Log): Routes {
+export function createRoutes(
+  suffix: string,
+  frontDoor: () => Promise<FrontDoor>,
+  log: Log,
+  tell: (event: RunEvent) => void = () => {},
+): Routes {
   const places = new Map<string, Place>()
   let last: Promise<unknown> = Promise.resolve()
 
@@ -39,7 +44,9 @@ export function createRoutes(suffix: string, frontDoor: () => Promise<FrontDoor>
   const apply = async (label: string, place: Place): Promise<void> => {
     const door = await frontDoor()
     const { endpoints, protocol } = place
-    const { port, url } = await door.route({ host: `${label}.${suffix}`, workspace: suffix, service: label, endpoints, protocol })
+    const host = `${label}.${suffix}`
+    const { port, url, moved = [] } = await door.route({ host, workspace: suffix, service: label, endpoints, protocol })
+    for (const move of moved) tell(portMoved(move))
     place.address = { url, directUrl: protocol === 'http' ? `http://localhost:${port}` : `localhost:${port}` }
   }
   const remove = async (label: string): Promise<void> => {
@@ -84,4 +91,10 @@ function placesOf(plan: Plan): [string, Place][] {
       { service: service.name, port: port.name, isFirst: index === 0, protocol: port.protocol, endpoints: [] },
     ]),
   )
+}
+
+function portMoved({ key, from, to, by }: PortMove): RunEvent {
+  const what = key === 'shared' ? 'the front door' : key
+  const holder = by === undefined ? 'another process' : `${by.command} (pid ${by.pid})`
+  return { kind: 'warning', code: 'PORT_MOVED', message: `Port ${from} of ${what} is used by ${holder}; it is ${to} now.` }
 }

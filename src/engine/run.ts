@@ -31,7 +31,7 @@ export interface Run {
 
 export function createRun(initial: RunRecord, parts: EngineParts, store: RunStore): Run {
   const listeners = new Set<(event: RunEvent) => void>()
-  const routes = createRoutes(initial.place, parts.frontDoor, parts.log)
+  const routes = createRoutes(initial.place, parts.frontDoor, parts.log, (event) => hear(event))
 
   const dispatch = async (happening: RunHappening): Promise<void> => {
     const { state, error } = run.record

@@ -82,10 +82,12 @@ export async function realise(run: Run, runtime: Runtime, work: Work, environmen
   const { plan } = run.record
   try {
     await run.save()
+    // Before the routes: what they tell of taken ports is for the caller too.
+    const context = work.context(run, environment)
     await run.routes.keep(plan)
     work.signal.throwIfAborted()
     run.isAttached = true
-    await run.see(await runtime.reconcile(plan, work.context(run, environment)))
+    await run.see(await runtime.reconcile(plan, context))
     await run.dispatch({ type: 'answered' })
   } catch (error) {
     await run.dispatch(failure(run, toErrorShape(work.signal.aborted ? interruption(error) : error)))

@@ -128,7 +128,7 @@ export async function createFrontDoor(options: FrontDoorOptions): Promise<FrontD
         ;({ port } = shared)
         const route = table.byHost(host) ?? (await add({ host, workspace, service, protocol }))
         route.set(endpoints)
-        return { port: own.get(host)!.port, url: urlOf(route) }
+        return { port: own.get(host)!.port, url: urlOf(route), moved: book.takeMoves() }
       }),
     remove: (host) => inOrder(() => remove(host)),
     close: () =>

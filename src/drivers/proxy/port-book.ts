@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { writeFileAtomic } from '../../core/atomic-file.ts'
 import { ShivError } from '../../core/errors.ts'
 import { makePrivateFolder } from '../../core/private-folder.ts'
+import type { PortMove } from '../../engine/ports.ts'
+import { portOwner } from '../process/port-owner.ts'
 import { listenOnLoopback, type Listener, type MakeServer } from './listen.ts'
 
 const SHARED = { first: 7777, last: 7799 }
@@ -13,17 +15,23 @@ const OWN = { first: 7801, last: 7999 }
 export interface PortBook {
   /** Listens on the port the key had before, else on `preferred`, else on the next free one; `shared` is the key of the common port. */
   open(key: string, make: MakeServer, preferred?: number): Promise<Listener>
+  /** Ports that were wanted first and are taken, as found since the last asking. */
+  takeMoves(): PortMove[]
 }
 
 export async function openPortBook(home: string): Promise<PortBook> {
   const path = join(home, 'front-door.json')
   const ports = await readPorts(path)
+  const moves: PortMove[] = []
   return {
+    takeMoves: () => moves.splice(0),
     async open(key, make, preferred) {
       const range = key === 'shared' ? SHARED : OWN
       for (const port of candidates(ports, key, preferred, range)) {
         const listener = await listenOnLoopback(port, make)
         if (listener === undefined) continue
+        const wanted = preferred ?? ports[key] ?? (key === 'shared' ? SHARED.first : port)
+        if (wanted !== port) moves.push({ key, from: wanted, to: port, by: portOwner(wanted) })
         if (ports[key] !== port) {
           ports[key] = port
           makePrivateFolder(home)
