@@ -145,7 +145,13 @@ export interface ClusterDriver {
   /** Creates, starts or reuses the cluster of the spec. Calls `reachable` as soon as the API server answers, before the nodes are ready. */
   ensure(
     spec: Plan['cluster'],
-    options: { signal: AbortSignal; environment: NodeJS.ProcessEnv; step: RunContext['step'] },
+    options: {
+      signal: AbortSignal
+      environment: NodeJS.ProcessEnv
+      step: RunContext['step']
+      /** Asked when a new cluster's nodes can take images, long before its API server answers: what of the host will be wanted. */
+      earlyImages?(): Promise<string[]>
+    },
   ): Promise<Cluster>
   /** The cluster if it runs, without changing anything. */
   find(spec: Plan['cluster']): Promise<Cluster | undefined>

@@ -5,11 +5,12 @@ import type { Plan } from '../../plan/types.ts'
 import { execa } from 'execa'
 import type { Collection } from '../docker/collect.ts'
 import { connectEngine, type Engine } from '../docker/engine.ts'
-import { connectApiServer, writeKubeconfig } from './api-server.ts'
+import { connectApiServer, contextName, writeKubeconfig } from './api-server.ts'
 import { clusterLabel } from './config.ts'
 import { listNodes } from './containers.ts'
 import { kindMissing } from './create.ts'
-import { deliverImages } from './deliver.ts'
+import { type DeliverOptions, deliverImages } from './deliver.ts'
+import { sendEarlyImages } from './early-images.ts'
 import { answers, deleteCluster, ensureCluster, notOurs } from './ensure.ts'
 import { openClusterHome } from './home.ts'
 import { openNodeStore, type NodeStore } from './node-store.ts'
@@ -45,33 +46,54 @@ export function createKindDriver(options: KindDriverOptions = {}): KindDriver {
   let environment = options.environment ?? process.env
   const stores = new Map<string, NodeStore>()
   const creations = new Map<string, Promise<void>>()
-  const storesOf = async (cluster: Cluster): Promise<{ engine: Engine; stores: NodeStore[] }> => {
-    const engine = await connectEngine(environment)
-    const opened = cluster.nodes.map(({ name }) => {
+  const early = new Map<string, Promise<void>>()
+  const openStores = (engine: Engine, nodes: { name: string }[]): NodeStore[] =>
+    nodes.map(({ name }) => {
       const store = stores.get(name) ?? openNodeStore(engine, name)
       stores.set(name, store)
       return store
     })
-    return { engine, stores: opened }
+  const storesOf = async (cluster: Cluster): Promise<{ engine: Engine; stores: NodeStore[] }> => {
+    const engine = await connectEngine(environment)
+    return { engine, stores: openStores(engine, cluster.nodes) }
   }
+
+  const send = (references: string[], call: Omit<DeliverOptions, 'home' | 'wholeArchives'>) =>
+    deliverImages(references, { ...call, home, wholeArchives: options.wholeArchives })
 
   return {
     ensure(spec, call) {
       environment = call.environment
-      return call.step(`cluster ${spec.name}`, async (step) =>
-        ensureCluster(spec, {
-          engine: await connectEngine(call.environment),
+      const { earlyImages, signal } = call
+      return call.step(`cluster ${spec.name}`, async (step) => {
+        const engine = await connectEngine(call.environment)
+        return ensureCluster(spec, {
+          engine,
           home: openClusterHome(home, spec.name),
-          signal: call.signal,
+          signal,
           environment: call.environment,
           step,
           reach: options.reach,
           onCreation(done) {
             done.catch(() => undefined) // told by ensure while it waits, by settled afterwards
             creations.set(spec.name, done)
+            if (earlyImages === undefined) return
+            const sending = sendEarlyImages({
+              stores: async () =>
+                openStores(
+                  engine,
+                  (await listNodes(engine, spec.name)).filter(({ running }) => running),
+                ),
+              nodes: spec.workers + 1,
+              references: earlyImages,
+              deliver: (references, nodes) => send(references, { engine, stores: nodes, signal, progress() {} }),
+              creation: done,
+              signal,
+            })
+            early.set(contextName(spec.name), sending)
           },
-        }),
-      )
+        })
+      })
     },
     async find(spec) {
       const clusterHome = openClusterHome(home, spec.name)
@@ -82,7 +104,8 @@ export function createKindDriver(options: KindDriverOptions = {}): KindDriver {
       return alive ? describeCluster(spec.name, nodes, clusterHome.kubeconfig) : undefined
     },
     async deliver(cluster, references, call) {
-      return deliverImages(references, { ...(await storesOf(cluster)), ...call, home, wholeArchives: options.wholeArchives })
+      await early.get(cluster.context)
+      return send(references, { ...(await storesOf(cluster)), ...call })
     },
     async remove(spec) {
       const clusterHome = openClusterHome(home, spec.name)
@@ -94,6 +117,7 @@ export function createKindDriver(options: KindDriverOptions = {}): KindDriver {
         process.kill(record.creator.pid)
       await creations.get(spec.name)?.catch(() => undefined) // it was just ended
       creations.delete(spec.name)
+      early.delete(contextName(spec.name))
       for (const node of nodes) {
         stores.get(node.name)?.close()
         stores.delete(node.name)

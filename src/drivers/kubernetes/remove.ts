@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { KubeObject, Plan } from '../../plan/types.ts'
 import { isPrunable, listOwned } from './applier.ts'
 import { deleteObject } from './apply.ts'
@@ -5,8 +6,12 @@ import { type KubeClient, orMissing } from './client.ts'
 import { INVENTORY_NAME, readInventory } from './inventory.ts'
 import { OWNABLE, type Resource, knownPath, pathOf, resourceOf } from './mapping.ts'
 import { ownNamespace, runLabel } from './namespace.ts'
+import { dropUnavailableMetricsApi } from './metrics-server.ts'
 import { LABEL, type Live } from './objects.ts'
 import { untilEmpty, untilGone } from './until.ts'
+
+/** After this long, what keeps a namespace from ending is looked for. */
+const LATE_MS = 5_000
 
 /**
  * Takes away what a run made and waits until it is gone. Volume claims and the databases' credentials stay, and their namespace with
@@ -40,7 +45,9 @@ async function removeObjects(client: KubeClient, plan: Plan, signal: AbortSignal
 async function removeNamespace(client: KubeClient, plan: Plan, signal: AbortSignal): Promise<void> {
   const object = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: plan.namespace } }
   await deleteObject(client, object, { signal })
-  await untilGone(client, knownPath('Namespace'), plan.namespace, signal)
+  const gone = untilGone(client, knownPath('Namespace'), plan.namespace, signal).then(() => true)
+  const isLate = () => delay(LATE_MS, false, { signal })
+  while (!(await Promise.race([gone, isLate()]))) await dropUnavailableMetricsApi(client, signal)
 }
 
 async function holdsData(client: KubeClient, plan: Plan): Promise<boolean> {
