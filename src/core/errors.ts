@@ -1,3 +1,5 @@
+import { shivHome } from './paths.ts'
+
 /** How a command ends. The list is closed: 0 done, 1 the work failed, 2 the input is wrong, 3 the machine lacks something, 4 a check or gate said no, 130 interrupted. */
 export type ExitCode = 0 | 1 | 2 | 3 | 4 | 130
 
@@ -60,8 +62,20 @@ export interface ErrorShape {
   stack?: string
 }
 
-/** Turns anything thrown into its wire form. What is not a ShivError is a defect: code INTERNAL, with its stack. */
+/** No room left where `path` is. */
+export function diskFull(path: string, cause?: unknown): ShivError {
+  return new ShivError(`The disk is full: ${path} cannot be written.`, {
+    code: 'DISK_FULL',
+    exit: 3,
+    hint: `make room there, then run the command again: df -h ${path}`,
+    cause,
+  })
+}
+
+/** Turns anything thrown into its wire form. What is neither a ShivError nor a full disk is a defect: code INTERNAL, with its stack. */
 export function toErrorShape(error: unknown): ErrorShape {
+  const { code, path } = (error ?? {}) as NodeJS.ErrnoException
+  if (code === 'ENOSPC' || code === 'EDQUOT') return toErrorShape(diskFull(path ?? shivHome(), error))
   if (error instanceof ShivError) {
     return {
       code: error.code,

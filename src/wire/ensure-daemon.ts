@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { closeSync, existsSync, openSync, readFileSync, watch } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync, statfsSync, watch } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { ShivError } from '../core/errors.ts'
+import { diskFull, ShivError } from '../core/errors.ts'
 import { readHolder } from '../core/lock-file.ts'
 import { makePrivateFolder } from '../core/private-folder.ts'
 import { socketPath } from '../core/paths.ts'
@@ -131,9 +131,16 @@ function endSpare(child: ChildProcess | undefined, home: string): void {
 }
 
 function startFailed(message: string, home: string): ShivError {
+  // Its log, which would say so, has no room either.
+  if (hasNoRoom(home)) return diskFull(home)
   const log = join(home, 'daemon.log')
   const lines = existsSync(log) ? readFileSync(log, 'utf8').trimEnd().split('\n').slice(-10) : []
   return new ShivError(message, { code: 'DAEMON_START_FAILED', exit: 3, hint: `read ${log}`, evidence: lines })
+}
+
+function hasNoRoom(folder: string): boolean {
+  const { bavail, bsize, files, ffree } = statfsSync(folder)
+  return bavail * bsize < 64 * 1024 || (files > 0 && ffree === 0)
 }
 
 function notBuilt(entry: string): ShivError {
