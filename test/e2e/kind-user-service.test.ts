@@ -116,13 +116,13 @@ describe.skipIf(!kind)('the first example on a real cluster', () => {
       .not.toBe('')
     expect(await replicas()).toBe(2)
     const url = await directUrl()
-    let isLoaded = true
-    const load = Array.from({ length: 4 }, async () => {
-      while (isLoaded) await fetch(`${url}/work?ms=200`).then((response) => response.text())
+    const load = new AbortController()
+    const clients = Array.from({ length: 4 }, async () => {
+      while (!load.signal.aborted) await fetch(`${url}/work?ms=200`).then((response) => response.text())
     })
     await expect.poll(replicas, { timeout: 150_000, interval: 2000 }).toBeGreaterThan(2)
-    isLoaded = false
-    await Promise.all(load)
+    load.abort()
+    await Promise.all(clients)
     await expect.poll(replicas, { timeout: 240_000, interval: 2000 }).toBe(2)
   }, 540_000)
 

@@ -100,8 +100,17 @@ export async function databaseFolder(
   const folder = join(base, name)
   makeUserFolder(folder, user)
   await mkdir(dirname(inRun), { recursive: true, mode: 0o700 })
-  if (!existsSync(inRun)) await symlink(base, inRun)
+  await linkOnce(base, inRun)
   return { folder, user }
+}
+
+/** The databases of a run are prepared side by side: the link may be there, or come up in between. */
+async function linkOnce(target: string, path: string): Promise<void> {
+  try {
+    await symlink(target, path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
 }
 
 /** The folder of a database if it was made already. */

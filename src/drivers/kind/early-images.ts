@@ -20,25 +20,25 @@ export interface EarlyImages {
  * here is left to the delivery that follows, which asks the nodes what they have and tells its own failures.
  */
 export async function sendEarlyImages(early: EarlyImages): Promise<void> {
-  let isOver = false
-  const end = (): void => void (isOver = true)
+  const over = new AbortController()
+  const end = (): void => over.abort()
   early.creation.then(end, end)
-  while (!isOver && !early.signal.aborted) {
-    try {
-      const stores = await early.stores()
-      if (stores.length === early.nodes) {
-        await Promise.all(stores.map((store) => store.images()))
-        break
-      }
-    } catch {
-      // Its containerd is not up yet.
-    }
-    await delay(pollMs)
-  }
-  if (isOver || early.signal.aborted) return
+  const signal = AbortSignal.any([over.signal, early.signal])
+  while (!signal.aborted && !(await canTakeImages(early))) await delay(pollMs)
+  if (signal.aborted) return
   try {
     await early.deliver(await early.references(), await early.stores())
   } catch {
-    // See above: the delivery that follows finds the same trouble, or finds it gone.
+    // The delivery that follows finds the same trouble, or finds it gone.
+  }
+}
+
+async function canTakeImages(early: EarlyImages): Promise<boolean> {
+  try {
+    const stores = await early.stores()
+    await Promise.all(stores.map((store) => store.images()))
+    return stores.length === early.nodes
+  } catch {
+    return false // its containerd is not up yet
   }
 }

@@ -1,3 +1,4 @@
+import { logFormatOf } from '../log-format.ts'
 import { ShivError } from '../../core/errors.ts'
 import type { Cluster } from '../../engine/ports.ts'
 import type { Plan, RuntimeQuestion } from '../../plan/types.ts'
@@ -47,7 +48,7 @@ export async function answer(client: KubeClient, plan: Plan, question: RuntimeQu
       return door && { actual: (await knock(door)) === undefined }
     }
     case 'env':
-      return pod && { actual: (await environmentOf(client, pod)).has(detail) }
+      return pod && { actual: [...(await environmentOf(client, pod))] }
     case 'log-format':
       return pod && logFormat(client, pod)
     case 'metrics':
@@ -127,9 +128,8 @@ async function environmentOf(client: KubeClient, pod: Pod): Promise<Set<string>>
 
 async function logFormat(client: KubeClient, pod: Pod): Promise<Reading> {
   const lines = await containerLog(client, pod, pod.spec.containers[0]?.name ?? '', false)
-  if (lines.length === 0) return undefined
-  const structured = lines.filter((line) => /^\{.*\}$/.test(line.trim())).length
-  return { actual: structured * 2 > lines.length ? 'structured' : 'plain' }
+  const actual = logFormatOf(lines)
+  return actual && { actual }
 }
 
 /** Asked through the API server: the port is published nowhere. */

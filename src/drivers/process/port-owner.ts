@@ -91,7 +91,10 @@ function linkOf(path: string): string {
 
 function commandOf(pid: string): string {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replace(/[\0\s]+/g, ' ').trim().slice(0, 80)
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+      .replace(/[\0\s]+/g, ' ')
+      .trim()
+      .slice(0, 80)
   } catch {
     return 'a process that has just ended'
   }

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import type { RunContext } from '../../engine/ports.ts'
 import type { Plan, ReadingTarget, RuntimeQuestion } from '../../plan/types.ts'
 import { readCredentials } from '../database/credentials.ts'
+import { logFormatOf } from '../log-format.ts'
 import { askVersion, databaseHealth } from '../database/database-health.ts'
 import { readCronState } from './cron.ts'
 import { probeHttp } from './health.ts'
@@ -39,7 +40,7 @@ async function answer(question: RuntimeQuestion, plan: Plan, context: RunContext
   }
   if (service !== undefined) {
     if (kind === 'replicas') return own.filter(({ state }) => state === 'ready').length
-    if (kind === 'log-format') return logFormat(subject, context)
+    if (kind === 'log-format') return readLogFormat(subject, context)
     if (living?.pid === undefined) return undefined
     if (kind === 'health') return (await healthOf(service, living.ports).probe(signal)).ok
     if (kind === 'user') return userOf(living.pid)
@@ -58,15 +59,12 @@ async function answer(question: RuntimeQuestion, plan: Plan, context: RunContext
 }
 
 /** By the lines that the service itself wrote last. */
-async function logFormat(service: string, context: RunContext): Promise<'structured' | 'plain' | undefined> {
-  let [structured, plain] = [0, 0]
+async function readLogFormat(service: string, context: RunContext): Promise<'structured' | 'plain' | undefined> {
+  const lines: string[] = []
   for await (const line of readLogs({ sources: [service], follow: false, tail: 20 }, context)) {
-    if (!/-\d+$/.test(line.replica)) continue
-    if (line.fields === undefined) plain += 1
-    else structured += 1
+    if (/-\d+$/.test(line.replica)) lines.push(line.text)
   }
-  if (structured + plain === 0) return undefined
-  return structured > plain ? 'structured' : 'plain'
+  return logFormatOf(lines)
 }
 
 function userOf(pid: number): number | undefined {
