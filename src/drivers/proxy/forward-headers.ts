@@ -10,13 +10,20 @@ const HOP_BY_HOP = new Set([
   'expect',
   'http2-settings',
 ])
-const FORWARDED = new Set(['x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-port'])
+/** Said anew, whatever the client said: the one Host that was looked at, and the client's address. */
+const OWN = new Set(['host', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-port'])
+/** Says where a body ends: not a client's `Connection` header to take away, else the body is read as a request of its own. */
+const FRAMING = 'content-length'
 
-/** Headers for the service: the client's own, in their case and order, less those of this hop, with what the front door knows of the client. */
+/**
+ * Headers for the service: the client's own, in their case and order, less those of this hop, with what the front door knows of the
+ * client. A body without a length is chunked again, for any method.
+ */
 export function requestHeaders(request: IncomingMessage): string[] {
-  const headers = endToEnd(request, FORWARDED)
   const { remoteAddress, localPort } = request.socket
   const host = request.headers.host ?? ''
+  const headers = ['Host', host, ...endToEnd(request, OWN)]
+  if (request.headers['transfer-encoding'] !== undefined) headers.push('Transfer-Encoding', 'chunked')
   headers.push('X-Forwarded-For', append(request.headers['x-forwarded-for'], remoteAddress ?? ''))
   headers.push('X-Forwarded-Host', host, 'X-Forwarded-Proto', 'http', 'X-Forwarded-Port', String(localPort))
   return headers
@@ -37,7 +44,7 @@ function endToEnd(message: IncomingMessage, without?: ReadonlySet<string>): stri
   const kept: string[] = []
   for (let index = 0; index < message.rawHeaders.length; index += 2) {
     const name = message.rawHeaders[index]!.toLowerCase()
-    if (HOP_BY_HOP.has(name) || named.has(name) || without?.has(name)) continue
+    if (HOP_BY_HOP.has(name) || (named.has(name) && name !== FRAMING) || without?.has(name)) continue
     kept.push(message.rawHeaders[index]!, message.rawHeaders[index + 1]!)
   }
   return kept

@@ -26,7 +26,8 @@ export async function forwardUpgrade(
   ]
   const lines = [`${request.method} ${request.url} HTTP/1.1`]
   for (let index = 0; index < headers.length; index += 2) lines.push(`${headers[index]}: ${headers[index + 1]}`)
-  result.socket.write(`${lines.join('\r\n')}\r\n\r\n`)
+  // As Node read them: a byte a character.
+  result.socket.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1')
   if (head.length > 0) result.socket.write(head)
   join(client, result.socket)
 }

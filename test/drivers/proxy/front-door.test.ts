@@ -317,3 +317,45 @@ test('nothing listens after the last route is gone, and the same port does with 
   expect((await route([])).port).toBe(port)
   expect(door.port).toBe(shared)
 })
+
+test('a body stays a body, whatever the method and the Connection header say', async () => {
+  const seen: string[] = []
+  const service = await upstream((request, response) => {
+    let body = ''
+    request.on('data', (chunk: Buffer) => (body += chunk.toString()))
+    request.on('end', () => {
+      seen.push(`${request.method} ${request.url} ${request.headers.host} ${body.length}`)
+      response.end('ok')
+    })
+  })
+  await route([service])
+  const hidden = 'GET /hidden HTTP/1.1\r\nHost: evil.example\r\n\r\n'
+  const size = hidden.length
+  const chunked = `Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n${size.toString(16)}\r\n${hidden}\r\n0\r\n\r\n`
+  const named = `Content-Length: ${size}\r\nConnection: close, content-length, host\r\n\r\n${hidden}`
+  for (const method of ['GET', 'DELETE', 'OPTIONS', 'POST'])
+    for (const rest of [chunked, named]) await sayRaw(`${method} / HTTP/1.1\r\nHost: orders.localhost\r\n${rest}`)
+  expect(seen).toEqual(['GET', 'DELETE', 'OPTIONS', 'POST'].flatMap((m) => Array(2).fill(`${m} / orders.localhost ${size}`)))
+})
+
+test('the service sees one Host, the one that was looked at', async () => {
+  const hosts: string[][] = []
+  const service = await upstream((request, response) => {
+    hosts.push(request.headersDistinct['host'] ?? [])
+    response.end()
+  })
+  await route([service])
+  await sayRaw('GET / HTTP/1.1\r\nHost: orders.localhost\r\nHost: evil.example\r\nConnection: close\r\n\r\n')
+  expect(hosts).toEqual([['orders.localhost']])
+})
+
+/** Sends bytes as they are and waits for the end of the answer. */
+function sayRaw(text: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let answer = ''
+    const socket = connect(door.port!, '127.0.0.1', () => socket.write(text))
+    socket.on('data', (chunk: Buffer) => (answer += chunk.toString()))
+    socket.on('end', () => resolve(answer))
+    socket.on('error', reject)
+  })
+}
