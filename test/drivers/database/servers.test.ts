@@ -180,6 +180,12 @@ describe.skipIf(redis === undefined)(
       await world.runtime.reconcile(plan(), world.context())
       expect(await askRedis(address, ['GET', 'answer'], signal)).toBe('42')
     })
+
+    test('two that begin at the same moment do not meet', async () => {
+      const both = planWith(databaseOf(redisPreset, 'cache', []), databaseOf(redisPreset, 'queue', []))
+      const state = await world.runtime.reconcile(both, world.context())
+      expect(state.databases.map((database) => database.state)).toEqual(['ready', 'ready'])
+    })
   },
 )
 
