@@ -127,6 +127,8 @@ export interface ImageBuilder {
     image: Plan['images'][number],
     options: { signal: AbortSignal; environment: NodeJS.ProcessEnv; progress(text: string): void },
   ): Promise<{ reference: string; cached: boolean }>
+  /** Removes older images of ours from the host: of these repositories, all but `keep` and the `spare` newest. Returns what went. */
+  collectImages?(options: { repositories: string[]; keep: string[]; spare: number }): Promise<string[]>
 }
 
 /** A local cluster and the way into it. */
@@ -139,6 +141,8 @@ export interface Cluster {
   reach(nodePort: number): Endpoint
   /** NodePorts that are mapped to the host; undefined when any is reachable. */
   nodePorts: { from: number; to: number } | undefined
+  /** Epoch milliseconds: its nodes were stopped until then, so what the cluster says of containers from before is of the past. */
+  restartedAt?: number
 }
 
 export interface ClusterDriver {
@@ -161,6 +165,10 @@ export interface ClusterDriver {
     references: string[],
     options: { signal: AbortSignal; progress(text: string): void },
   ): Promise<{ sentBytes: number; skipped: string[] }>
+  /** Removes images of ours from every node, by name. */
+  dropImages?(cluster: Cluster, names: string[]): Promise<void>
+  /** Whether the cluster is there but its nodes do not run. */
+  isStopped?(spec: Plan['cluster']): Promise<boolean>
   remove(spec: Plan['cluster']): Promise<void>
   /** Ends when a creation that `ensure` returned from early is complete; throws what made it fail. */
   settled?(spec: Plan['cluster']): Promise<void>

@@ -15,6 +15,12 @@ export async function collectNodeImages(stores: NodeStore[], collection: Collect
   return [...removed]
 }
 
+/** Removes exactly these images from a node. */
+export async function dropNodeImages(store: NodeStore, names: string[]): Promise<void> {
+  const images = await store.images()
+  await store.removeImages(oldImages(images, { keep: [...images.keys()].filter((name) => !names.includes(name)) }))
+}
+
 /** Names to remove: ours that are not kept, and the names by digest that nothing else shares. */
 export function oldImages(images: ReadonlyMap<string, string>, { keep, workspace }: Collection): string[] {
   const prefix = workspace === undefined ? 'shiv.local/' : `shiv.local/${workspace}/`

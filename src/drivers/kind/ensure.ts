@@ -37,14 +37,18 @@ export async function ensureCluster(spec: Spec, context: EnsureContext): Promise
   const [record, nodes] = await Promise.all([context.home.read(), listNodes(context.engine, spec.name)])
   if (record?.state === 'creating') return resume(spec, record, nodes, context)
   if (nodes.length === 0) return create(spec, context)
-  if (nodes.some((node) => !node.running)) {
+  const isStopped = nodes.some((node) => !node.running)
+  const restart = isStopped ? { restartedAt: Date.now() } : {}
+  if (isStopped) {
     context.step.progress('starting the stopped cluster')
     await startNodes(context.engine, nodes)
     context.step.note('was stopped, started again')
   }
-  if (record === undefined || (record.node !== undefined && record.node !== nodes[0]?.id)) return adopt(spec, nodes, context)
+  if (record === undefined || (record.node !== undefined && record.node !== nodes[0]?.id)) {
+    return { ...(await adopt(spec, nodes, context)), ...restart }
+  }
   refuseOther(spec, { kubernetes: record.kubernetes, nodes: nodes.length })
-  return waitUntilReachable(spec, context)
+  return { ...(await waitUntilReachable(spec, context)), ...restart }
 }
 
 async function create(spec: Spec, context: EnsureContext): Promise<Cluster> {

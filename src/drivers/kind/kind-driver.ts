@@ -14,7 +14,7 @@ import { sendEarlyImages } from './early-images.ts'
 import { answers, deleteCluster, ensureCluster, notOurs } from './ensure.ts'
 import { openClusterHome } from './home.ts'
 import { openNodeStore, type NodeStore } from './node-store.ts'
-import { collectNodeImages } from './collect.ts'
+import { collectNodeImages, dropNodeImages } from './collect.ts'
 import { describeCluster, type Reach } from './reach.ts'
 
 export interface KindDriverOptions {
@@ -140,6 +140,13 @@ export function createKindDriver(options: KindDriverOptions = {}): KindDriver {
     async collectImages(cluster, collection) {
       const { stores } = await storesOf(cluster)
       return collectNodeImages(stores, collection)
+    },
+    async isStopped(spec) {
+      return (await listNodes(await connectEngine(environment), spec.name)).some(({ running }) => !running)
+    },
+    async dropImages(cluster, names) {
+      const { stores } = await storesOf(cluster)
+      await Promise.all(stores.map((store) => dropNodeImages(store, names)))
     },
     settled: async (spec) => creations.get(spec.name),
     close() {

@@ -19,6 +19,8 @@ export interface Target {
   /** Of the applied object: an older view of it says nothing. */
   generation: number
   uid: string
+  /** Epoch milliseconds: no container from before lives any more, whatever the cluster still says of it. */
+  startedAfter: number
   /** Subjects that it calls; while one of them is not ready, a crash may settle. */
   dependencies: string[]
 }
@@ -76,15 +78,19 @@ export async function awaitReady(
 /** kube-proxy writes its rules at most once a second, and tells nobody when it has. */
 const PROXY_SYNC_MS = 1100
 
-/** Waits until no Service of the namespace leads to a pod that is being deleted: what is asked of `subjects` next is answered by what was started. */
+/** Waits until no Service of the namespace leads to a pod that is being deleted, or to an address that its pod had before: what is asked of `subjects` next is answered by what was started. */
 export async function awaitRoutes(observer: Observer, subjects: string[], signal: AbortSignal): Promise<void> {
   const isSettled = () => {
     const { pods, slices } = observer.view()
-    const staying = new Set(
-      pods.filter(({ metadata }) => metadata.deletionTimestamp === undefined).map(({ metadata }) => metadata.name),
+    const staying = new Map(
+      pods
+        .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
+        .map(({ metadata, status }) => [metadata.name, status.podIPs?.map(({ ip }) => ip) ?? []]),
     )
     const ready = slices.flatMap(({ endpoints }) => endpoints ?? []).filter(({ conditions }) => conditions?.ready)
-    return ready.every(({ targetRef }) => targetRef === undefined || staying.has(targetRef.name))
+    return ready.every(({ targetRef, addresses = [] }) => {
+      return targetRef === undefined || addresses.every((address) => staying.get(targetRef.name)?.includes(address))
+    })
   }
   let release = () => {}
   const settled = new Promise<void>((resolve, reject) => {
@@ -142,7 +148,18 @@ function overdue(): Problem {
 function isReady(view: View, target: Target): boolean {
   const workload = findWorkload(view, target.kind, target.name)
   if (workload === undefined || workload.metadata.uid !== target.uid) return false
-  return (workload.metadata.generation ?? 0) >= target.generation && isRolledOut(target.kind, workload)
+  if ((workload.metadata.generation ?? 0) < target.generation || !isRolledOut(target.kind, workload)) return false
+  return (currentPods(view, target.kind, workload) ?? []).every((pod) => isOfThisLife(pod, target.startedAfter))
+}
+
+/** After a restart of the nodes the cluster tells of containers that are no more, and counts them as ready. */
+function isOfThisLife({ status }: Pod, startedAfter: number): boolean {
+  if (startedAfter === 0) return true
+  // The cluster's times are whole seconds, rounded down.
+  const earliest = Math.floor(startedAfter / 1000) * 1000
+  return (status.containerStatuses ?? []).every(
+    ({ ready, state }) => ready && Date.parse(state?.running?.startedAt ?? '') >= earliest,
+  )
 }
 
 function noteReady(readySince: Map<string, number>, targets: Target[], waiting: Target[]): void {

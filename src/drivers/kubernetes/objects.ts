@@ -25,6 +25,7 @@ export interface Pod extends Live {
     reason?: string
     message?: string
     podIP?: string
+    podIPs?: { ip: string }[]
     startTime?: string
     conditions?: Condition[]
     containerStatuses?: ContainerStatus[]
@@ -127,7 +128,7 @@ export interface Node extends Live {
 }
 
 export interface EndpointSlice extends Live {
-  endpoints?: { conditions?: { ready?: boolean }; targetRef?: { name: string } }[]
+  endpoints?: { addresses?: string[]; conditions?: { ready?: boolean }; targetRef?: { name: string } }[]
 }
 
 export interface SecretObject extends Live {

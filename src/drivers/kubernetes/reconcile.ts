@@ -162,7 +162,7 @@ class Stage {
     const sent = await this.#applier.apply(marked)
     if (sent.length > 0) step.progress(`applied ${sent.length} of ${objects.length}`)
     else step.note('unchanged')
-    return marked.filter(isAwaited).map((object) => targetOf(this.#work.plan, object, this.#applier, since))
+    return marked.filter(isAwaited).map((object) => targetOf(this.#work, object, this.#applier, since))
   }
 
   /** A node may have thrown away an image that it was given: then all are offered once more. */
@@ -185,7 +185,7 @@ class Stage {
   }
 }
 
-function targetOf(plan: Plan, object: KubeObject, applier: Applier, since: number): Target {
+function targetOf({ plan, cluster }: Reconciliation, object: KubeObject, applier: Applier, since: number): Target {
   const live = applier.liveOf(object)
   if (live === undefined) throw new Error(`${nameOf(object)} was applied but is not known`)
   const subject = subjectOf(object) ?? object.metadata.name
@@ -196,6 +196,7 @@ function targetOf(plan: Plan, object: KubeObject, applier: Applier, since: numbe
     since,
     generation: live.metadata.generation ?? 0,
     uid: live.metadata.uid,
+    startedAfter: cluster.restartedAt ?? 0,
     dependencies: plan.services.find(({ name }) => name === subject)?.dependencies ?? [],
   }
 }

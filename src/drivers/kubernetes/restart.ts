@@ -33,6 +33,7 @@ export async function restartSubject(
         since,
         generation: live.metadata.generation ?? 0,
         uid: live.metadata.uid,
+        startedAfter: 0,
         dependencies: [],
       }
     }),

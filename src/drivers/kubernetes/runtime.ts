@@ -28,6 +28,9 @@ const NO_CLUSTER: Cluster = {
   nodePorts: undefined,
 }
 
+/** Newest images of a service that stay beside the one that runs: an edit taken back needs no build. */
+const SPARE_IMAGES = 5
+
 /** A run that is watched. */
 interface Session {
   cluster: Cluster
@@ -90,6 +93,13 @@ export function createKindRuntime(options: { home: string; cluster: ClusterDrive
     return stateOf(plan, view, cluster, credentials)
   }
 
+  /** Behind the start: what no edit of the last ones needs. Images that a pod still uses stay on their node until it is gone. */
+  const collectOldImages = async (plan: Plan, cluster: Cluster, built: Map<string, string>): Promise<void> => {
+    const repositories = plan.images.filter(({ source }) => source.kind === 'build').map(({ repository }) => repository)
+    const gone = (await options.images.collectImages?.({ repositories, keep: [...built.values()], spare: SPARE_IMAGES })) ?? []
+    if (gone.length > 0) await options.cluster.dropImages?.(cluster, gone)
+  }
+
   return {
     name: 'kind',
     probe: (environment) => probeMachine(environment),
@@ -133,6 +143,7 @@ export function createKindRuntime(options: { home: string; cluster: ClusterDrive
             ensureMetricsServer(client, bring, context.signal).catch((error: unknown) => warnOfMetrics(context, error))
           },
         })
+        collectOldImages(plan, cluster, await building).catch((error: unknown) => warnOfImages(context, error))
         return await stateIn(plan, cluster, client, context)
       } catch (error) {
         stop.abort(error)
@@ -190,7 +201,9 @@ export function createKindRuntime(options: { home: string; cluster: ClusterDrive
     async remove(plan, { purge }, context) {
       release(context.runId)
       const found = await find(plan, context)
-      if (found !== undefined) await removeRun(found.client, plan, purge, context.signal)
+      if (found !== undefined) return removeRun(found.client, plan, purge, context.signal)
+      if (purge && (await options.cluster.isStopped?.(plan.cluster))) throw stoppedWithData(plan.cluster.name)
+      return undefined
     },
 
     async release(runId) {
@@ -207,6 +220,16 @@ async function credentialsOf(plan: Plan, client: KubeClient): Promise<Credential
   return new Map(entries.filter((entry): entry is [string, Record<string, string>] => entry[1] !== undefined))
 }
 
+function warnOfImages(context: RunContext, error: unknown): void {
+  if (context.signal.aborted) return
+  context.emit({
+    kind: 'warning',
+    code: 'KIND_IMAGES_NOT_COLLECTED',
+    message: `older images could not be removed: ${error instanceof Error ? error.message : String(error)}`,
+    hint: 'shiv start tries again.',
+  })
+}
+
 function warnOfMetrics(context: RunContext, error: unknown): void {
   if (context.signal.aborted) return
   context.emit({
@@ -221,5 +244,12 @@ function noReplica(service: string, count: number): ShivError {
   return new ShivError(`${service} has no replica that is ready${count > 0 ? ` (${count} are not)` : ''}.`, {
     code: 'POD_NOT_READY',
     hint: 'shiv status shows its replicas, shiv logs what they wrote.',
+  })
+}
+
+function stoppedWithData(cluster: string): ShivError {
+  return new ShivError(`The cluster ${cluster} is stopped: the data in it cannot be deleted.`, {
+    code: 'KUBE_CLUSTER_STOPPED',
+    hint: `shiv start && shiv stop --purge; or the whole cluster with what all workspaces have in it: kind delete cluster --name ${cluster}`,
   })
 }
