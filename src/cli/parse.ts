@@ -105,7 +105,9 @@ function checkArity(command: Command, args: string[], rest: string[], helpWanted
   if (args.length < min)
     throw inputError('CLI_MISSING_ARGUMENT', `shiv ${command.name} needs ${command.arguments ?? 'an argument'}.`, help)
   if (args.length > max) {
-    throw inputError('CLI_UNEXPECTED_ARGUMENT', `shiv ${command.name} does not take "${args[max] ?? ''}".`, help)
+    const isCommand = command.takesRest && rest.length === 0
+    const hint = isCommand ? `shiv ${[command.name, ...args.slice(0, max), '--', ...args.slice(max)].join(' ')}` : help
+    throw inputError('CLI_UNEXPECTED_ARGUMENT', `shiv ${command.name} does not take "${args[max] ?? ''}".`, hint)
   }
   if (rest.length > 0 && !command.takesRest) {
     throw inputError('CLI_UNEXPECTED_ARGUMENT', `shiv ${command.name} takes nothing after --.`, help)

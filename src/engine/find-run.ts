@@ -1,6 +1,7 @@
 import { existsSync, realpathSync } from 'node:fs'
 import { dirname, join, sep } from 'node:path'
 import { ShivError } from '../core/errors.ts'
+import { didYouMean } from '../core/suggest.ts'
 import type { Workshop } from './workshop.ts'
 import type { Run } from './run.ts'
 
@@ -47,6 +48,22 @@ export function requireServices(run: Run, names: string[]): void {
     code: 'SERVICE_UNKNOWN',
     exit: 2,
     hint: known.length > 0 ? `what it runs: ${known.join(', ')}` : 'shiv start',
+  })
+}
+
+/** Checks names against what the run logs, its services and databases; throws SERVICE_UNKNOWN. */
+export function requireSources(run: Run, names: string[]): void {
+  const { services, databases } = run.record.plan
+  const known = [...services, ...databases].map(({ name }) => name)
+  const unknown = names.find((name) => !known.includes(name))
+  if (unknown === undefined) return
+  const owner = services.find(({ name, workers, cron }) =>
+    [...workers, ...cron].some((part) => unknown === part.name || unknown === `${name}-${part.name}`),
+  )
+  throw new ShivError(`${run.record.workspace.name} has no log called ${unknown}.`, {
+    code: 'SERVICE_UNKNOWN',
+    exit: 2,
+    hint: owner ? `its lines are among those of ${owner.name}: shiv logs ${owner.name}` : didYouMean(unknown, known),
   })
 }
 

@@ -1,4 +1,4 @@
-import { findRun, requireRun, requireServices, runAt } from './find-run.ts'
+import { findRun, requireRun, requireServices, requireSources, runAt } from './find-run.ts'
 import { chooseRuntime } from './choose-runtime.ts'
 import type { Ask } from './parts.ts'
 import type { Workshop } from './workshop.ts'
@@ -98,6 +98,7 @@ export async function logsOf(
   const runtime = await shop.parts.runtime(run.record.runtime)
   const { follow, tail, since } = params
   const sources = [...params.sources, ...params.services]
+  requireSources(run, sources)
   const unlisten = run.listen((event) => {
     if (follow && (event.kind === 'health' || event.kind === 'warning')) void ask.emit(redactor.deep(event))
   })

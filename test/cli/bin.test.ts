@@ -340,6 +340,29 @@ test.each([
   expect(readFileSync(join(folder, 'service.yaml'), 'utf8')).toBe(text)
 })
 
+test.each([
+  ['{"scripts":{"start":"node ./server.js"}}', '', 'node', '[node, server.js]'],
+  ['{"main":"api.js"}', 'api.js', 'node', '[node, api.js]'],
+  ['{"main":"dist/main.js","scripts":{"build":"tsc"}}', '', 'node', '[node, dist/main.js]'],
+  ['{"main":"index.js"}', 'server.js', 'node', '[node, server.js]'],
+  ['{"scripts":{"start":"node dist/server.js","build":"tsc"}}', 'index.js', 'node', undefined],
+  ['{"scripts":{"start":"node a.js; rm -rf /"}}', '', 'node', undefined],
+  ['', 'app.py', 'python', '[python, app.py]'],
+  ['', 'main.py', 'python', undefined],
+])('init with %s and %j: what starts it', async (manifest, file, language, command) => {
+  const folder = join(home, 'api')
+  mkdirSync(folder)
+  writeFileSync(join(folder, language === 'node' ? 'package.json' : 'requirements.txt'), manifest)
+  if (file) writeFileSync(join(folder, file), '')
+  expect((await shiv('init', { cwd: folder })).code).toBe(0)
+  const start = command === undefined ? '' : `command: ${command}\n`
+  expect(readFileSync(join(folder, 'service.yaml'), 'utf8')).toBe(`name: api\nlanguage: ${language}\n${start}`)
+})
+
+test('a command without -- is shown with it', async () => {
+  expect((await shiv('exec orders ls')).stderr).toContain('hint: shiv exec orders -- ls')
+})
+
 test('init that does not know leaves nothing behind', async () => {
   expect((await shiv('init new --name x')).stderr).toContain('INIT_UNKNOWN_LANGUAGE')
   expect((await shiv('init 9 --language node')).stderr).toContain('INIT_BAD_NAME')

@@ -312,6 +312,13 @@ test('secrets come from the environment or .env.local, reach the runtime, and le
   expect(JSON.stringify(events)).not.toMatch(/from-the-(shell|file)/)
 })
 
+test('logs of a name that nothing has are refused, not empty', async () => {
+  await engine.start(params(), ask())
+  const logs = (source: string) => engine.logs({ ...target(), sources: [source], follow: false }, ask())
+  await expect(logs('orderz')).rejects.toMatchObject({ code: 'SERVICE_UNKNOWN', exit: 2, hint: 'did you mean "orders"?' })
+  expect(await logs('orders')).toMatchObject({ version: 1 })
+})
+
 test('plan changes nothing; parity is verified against the world', async () => {
   expect((await engine.plan(params())).services.map(({ name }) => name)).toHaveLength(3)
   expect(fakes.process.asked).toEqual([])

@@ -51,9 +51,10 @@ export async function run({ args, flags, cwd, terminal }: Invocation): Promise<E
   return 0
 }
 
-function serviceYaml(name: string, { language }: Detected): string {
+function serviceYaml(name: string, { language, command }: Detected): string {
   const how = language === undefined ? 'build:\n  dockerfile: Dockerfile\n' : `language: ${language}\n`
-  return `name: ${name}\n${how}`
+  const start = command === undefined ? '' : `command: [${command.join(', ')}]\n`
+  return `name: ${name}\n${how}${start}`
 }
 
 /** A folder's name as an RFC 1123 label. */

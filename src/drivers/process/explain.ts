@@ -1,3 +1,4 @@
+import { basename, isAbsolute, relative } from 'node:path'
 import { ShivError } from '../../core/errors.ts'
 import type { ProcessIdentity } from '../../core/process-identity.ts'
 import { listeningPorts, portOwner } from './port-owner.ts'
@@ -38,9 +39,17 @@ function crashHint(spec: ProcessSpec, output: string): string {
     return port === undefined ? listen : `port ${port}${who || ' is taken'}; ${listen}`
   }
   const module = /Cannot find (?:module|package) '([^']+)'|ModuleNotFoundError: No module named '([^']+)'/.exec(output)
+  const path = module?.[1] ?? /can't open file '([^']+)'/.exec(output)?.[1]
+  if (path !== undefined && isAbsolute(path)) return missingFileHint(spec, relative(spec.cwd, path))
   if (module)
     return `the dependency ${module[1] ?? module[2]} is not installed: add it to the service's dependencies and start again`
   return `see all of it: shiv logs ${spec.source}`
+}
+
+/** A file of the service's own: what it is started with, or what one of its files imports. */
+function missingFileHint(spec: ProcessSpec, file: string): string {
+  if (!spec.argv.includes(file)) return `there is no ${file}: check the path where it is imported`
+  return `there is no ${file}: build it, or say in service.yaml what starts the service, such as command: [${basename(spec.argv[0]!)}, FILE]`
 }
 
 function unhealthyHint(spec: ProcessSpec, reason: string, identity: ProcessIdentity | undefined): string {

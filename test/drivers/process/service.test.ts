@@ -192,6 +192,20 @@ describe('besides its replicas', () => {
     expect(lines).toContainEqual(expect.objectContaining({ source: 'web', replica: 'web-mailer-1', fields: { port: null } }))
   })
 
+  test.each([
+    [
+      'dist/main.mjs',
+      'there is no dist/main.mjs: build it, or say in service.yaml what starts the service, such as command: [node, FILE]',
+    ],
+    ['server.mjs', 'there is no lib/db.mjs: check the path where it is imported'],
+  ])('a file of its own that is missing is told as one: %s', async (file, hint) => {
+    const root = world.service('web', `import './lib/db.mjs'`)
+    const failure = await failureOf(
+      world.runtime.reconcile(planWith(serviceOf('web', root, { command: ['node', file] })), world.context()),
+    )
+    expect(failure).toMatchObject({ code: 'PROCESS_CRASHED', hint })
+  })
+
   test('a worker that ends right away fails the start', async () => {
     const root = world.service('web', `console.error('Error: no queue'); process.exit(1)`)
     const failure = await failureOf(
