@@ -26,7 +26,11 @@ function describe(problem: YAMLError): { code: string; message: string; hint?: s
     case 'RESOURCE_EXHAUSTION':
       return { code: 'SPEC_TOO_DEEP', message: 'nested too deeply', hint: 'flatten it' }
     case 'BLOCK_AS_IMPLICIT_KEY':
-      return { code: 'SPEC_YAML', message: problem.message, hint: 'put quotes around a value that holds ": "' }
+      return {
+        code: 'SPEC_YAML',
+        message: problem.message,
+        hint: 'put quotes around a value that holds ": "; or the next line is indented too far',
+      }
     case 'MISSING_CHAR':
       return { code: 'SPEC_YAML', message: problem.message, hint: 'close what was opened, or put a space after the colon' }
     case 'BAD_INDENT':
