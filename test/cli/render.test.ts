@@ -112,3 +112,22 @@ test('logs in colour keep the colours of the service and drop what clears the sc
   expect(shown).toContain('\u001b[31mred\u001b[0m')
   expect(shown).not.toContain('\u001b[2J')
 })
+
+test.each([
+  ['a window title', '\u001b]0;owned\u0007'],
+  ['a terminal query', '\u001bP+q544e\u001b\\'],
+  ['a broken sequence', '\u001b[\u001b\u001b[2'],
+  ['one of a single byte', '\u009b2J'],
+  ['a line over another', 'hidden\rshown\b\u0007\u000e'],
+  ['a text that runs backwards', '\u202eevil'],
+])('logs: %s is not for the terminal to obey', (_what, raw) => {
+  const about = { time: NOW, source: 'a', replica: '', stream: 'stdout' as const, text: raw }
+  const lines = [colour, plain].flatMap((style) => {
+    const render = createLogRenderer(style)
+    const fields = { level: raw, msg: raw, [`key${raw}`]: raw, deep: { [raw]: [raw] } }
+    return [render(about), render({ ...about, fields })]
+  })
+  // oxlint-disable-next-line no-control-regex -- shiv's own colours aside, none may be left
+  const left = lines.map((line) => line.replace(/\u001b\[\d+m/g, '')).filter((line) => /[\p{Control}\u202E]/u.test(line))
+  expect(left).toEqual([])
+})

@@ -1,4 +1,4 @@
-import { stripVTControlCharacters } from 'node:util'
+import { harmless } from '../../core/harmless.ts'
 import type { Style } from '../../core/style.ts'
 import type { LogLine } from '../../wire/messages.ts'
 import { originOf } from './marks.ts'
@@ -31,7 +31,7 @@ export function clockTime(epochMs: number): string {
 }
 
 function renderText(line: LogLine, style: Style): string {
-  if (!line.fields) return style.colour ? withoutCursorMoves(line.text) : stripVTControlCharacters(line.text)
+  if (!line.fields) return style.colour ? withoutCursorMoves(line.text) : harmless(line.text)
   const rest = new Map(Object.entries(line.fields))
   const take = (keys: string[]): unknown => {
     const key = keys.find((candidate) => rest.has(candidate))
@@ -43,7 +43,7 @@ function renderText(line: LogLine, style: Style): string {
   take(TIME_KEYS)
   const level = levelName(take(LEVEL_KEYS))
   const message = take(MESSAGE_KEYS)
-  const fields = [...rest].map(([key, value]) => `${style.dim(`${key}=`)}${fieldText(value)}`)
+  const fields = [...rest].map(([key, value]) => `${style.dim(`${harmless(key)}=`)}${fieldText(value)}`)
   return [level && paintLevel(level, style), message === undefined ? '' : fieldText(message, true), ...fields]
     .filter(Boolean)
     .join(' ')
@@ -51,7 +51,7 @@ function renderText(line: LogLine, style: Style): string {
 
 function levelName(level: unknown): string {
   if (typeof level === 'number') return NUMERIC_LEVELS[level] ?? String(level)
-  return typeof level === 'string' ? stripVTControlCharacters(level) : ''
+  return typeof level === 'string' ? harmless(level) : ''
 }
 
 function paintLevel(level: string, style: Style): string {
@@ -63,19 +63,16 @@ function paintLevel(level: string, style: Style): string {
 
 function fieldText(value: unknown, bare = false): string {
   if (typeof value === 'string') {
-    const plain = stripVTControlCharacters(value)
+    const plain = harmless(value)
     return bare || /^[^\s"=]+$/.test(plain) ? plain : JSON.stringify(plain)
   }
-  return JSON.stringify(value) ?? ''
+  return harmless(JSON.stringify(value) ?? '')
 }
 
-/** Colours of the service's own stay; what would move the cursor or clear the screen goes. */
+/** Colours of the service's own stay, for its line; what else a terminal would obey goes. */
 function withoutCursorMoves(text: string): string {
-  return (
-    text
-      // oxlint-disable-next-line no-control-regex -- a colour code begins with one
-      .split(/(\x1b\[[0-9;]*m)/)
-      .map((part, index) => (index % 2 === 1 ? part : stripVTControlCharacters(part)))
-      .join('')
-  )
+  // oxlint-disable-next-line no-control-regex -- a colour code begins with one
+  const parts = text.split(/(\x1b\[[0-9;]*m)/)
+  const shown = parts.map((part, index) => (index % 2 === 1 ? part : harmless(part))).join('')
+  return parts.length > 1 ? `${shown}\x1b[0m` : shown
 }
