@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeFileAtomic } from '../core/atomic-file.ts'
 import type { ErrorShape } from '../core/errors.ts'
@@ -28,7 +28,7 @@ export interface RunRecord {
 export interface RunStore {
   /** The run's own folder, 0700. */
   folder(id: string): string
-  /** Every record that can be read; what cannot is set aside as `run.json.broken-…` and named in `warnings`. */
+  /** Every record that can be understood; what cannot is set aside as `run.json.broken-…` and named in `warnings`. */
   load(): Promise<{ records: RunRecord[]; warnings: string[] }>
   /** Writes of one run happen in the order of the calls. */
   save(record: RunRecord): Promise<void>
@@ -58,7 +58,11 @@ export function createRunStore(home: string): RunStore {
       const warnings: string[] = []
       for (const id of await list(runs)) {
         const path = join(folder(id), 'run.json')
-        const text = await readIfThere(path)
+        const text = await readIfThere(path).catch((error: Error) => {
+          // A folder in its place, no right to read it, a bad disk: one run's trouble, not that of the others.
+          warnings.push(`${path} could not be read: ${error.message}`)
+          return undefined
+        })
         if (text === undefined) continue
         const record = parseRecord(text)
         if (record?.id === id) records.push(record)
@@ -93,6 +97,8 @@ async function list(folder: string): Promise<string[]> {
 
 async function readIfThere(path: string): Promise<string | undefined> {
   try {
+    // A pipe in its place would never end.
+    if (!(await stat(path)).isFile()) throw new Error('it is not a file')
     return await readFile(path, 'utf8')
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined

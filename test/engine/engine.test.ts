@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -255,6 +255,16 @@ test.each(['{"version":1,"id":', '{}', 'null', '[]', '{"version":2}'])(
     expect(logged.join('')).toContain('RUN_RECORD_BROKEN')
   },
 )
+
+test('a record that cannot be read is told, and takes no other run down', async () => {
+  await engine.start(params(), ask())
+  await engine.close({ keepRuns: true })
+  await door.close()
+  mkdirSync(join(home, 'runs', 'strange', 'run.json'), { recursive: true })
+  await open()
+  expect((await status())?.state).toBe('running')
+  expect(logged.join('')).toContain('RUN_RECORD_BROKEN')
+})
 
 test('stop removes everything, twice is once, and data is forgotten only with purge', async () => {
   await engine.start(params(), ask())
