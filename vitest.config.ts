@@ -1,12 +1,42 @@
 import { defineConfig } from 'vitest/config'
 
+/** What needs Docker or a cluster, the machine's whole attention, or both: one file after the other, when the rest is done. */
+const heavy = [
+  'test/contract/kind-runtime.test.ts',
+  'test/drivers/{docker,kind,kubernetes}/**/*.test.ts',
+  'test/e2e/**/*.test.ts',
+  'test/presets/{languages,databases}.test.ts',
+]
+const node_modules = '**/node_modules/**'
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    exclude: ['**/node_modules/**'],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
-    maxWorkers: 2,
-    globalSetup: ['test/support/build-once.ts', 'test/support/shared-cluster.ts'],
+    projects: [
+      {
+        test: {
+          name: 'rooms',
+          include: ['test/**/*.test.ts'],
+          exclude: [node_modules, ...heavy],
+          globalSetup: ['test/support/build-once.ts'],
+          testTimeout: 30_000,
+          hookTimeout: 60_000,
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          name: 'whole',
+          include: heavy,
+          exclude: [node_modules],
+          globalSetup: ['test/support/build-once.ts', 'test/support/shared-cluster.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          fileParallelism: false,
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 })
