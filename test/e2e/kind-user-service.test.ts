@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { findKind } from '../../bench/support/kind.ts'
 import type { ParityResult } from '../../src/wire/messages.ts'
 import { copyExample } from '../support/example.ts'
+import { evaluate } from '../support/inspector.ts'
 import { openShiv, readRun, type OwnShiv } from '../support/own-shiv.ts'
 import { writeFile } from 'node:fs/promises'
 
@@ -130,6 +131,16 @@ describe.skipIf(!kind)('the first example on a real cluster', () => {
     await execa('docker', ['kill', `${cluster}-control-plane`])
     await own.shiv(['start', '--runtime', 'kind'], { cwd: workspace })
     expect(await (await fetch(`${await directUrl()}/users`)).text()).toContain('Ada Lovelace')
+  }, 240_000)
+
+  it('lets a debugger attach to a Node service that joins', async () => {
+    await copyExample('orders', join(workspace, 'orders'))
+    await own.shiv(['start', 'orders', '--runtime', 'kind'], { cwd: workspace })
+    const { debug, replicas } = (await run()).services.find(({ name }) => name === 'orders')!
+    expect(replicas.map(({ state }) => state)).toEqual(['ready', 'ready'])
+    const targets = (await (await fetch(`http://${debug!.host}:${debug!.port}/json/list`)).json()) as { id: string }[]
+    expect(await evaluate(`ws://${debug!.host}:${debug!.port}/${targets[0]!.id}`, '6 * 7')).toBe(42)
+    expect((await run()).services.map(({ name }) => name).sort()).toEqual(['orders', 'user-service'])
   }, 240_000)
 
   it('finds its run again after the daemon was killed', async () => {
