@@ -38,6 +38,8 @@ export interface Daemon {
 
 /** How long an ordered end may take before the process ends anyway. */
 const CLOSE_TIMEOUT_MS = 15_000
+/** How often the daemon looks whether it can still be reached. */
+const REACH_CHECK_MS = Number(process.env['SHIV_REACH_CHECK_MS'] ?? 30_000)
 
 /** Opens the socket and serves until closed. */
 export async function runDaemon(parts: DaemonParts): Promise<Daemon> {
@@ -102,6 +104,8 @@ export async function runDaemon(parts: DaemonParts): Promise<Daemon> {
   log.info('listening', { pid: process.pid, release: stamp.release })
   if (hasRuns(parts.home)) void services()
   idle.start()
+  // Without its socket nobody reaches it again: the home was removed, and what runs is left to whoever removed it.
+  setInterval(() => existsSync(parts.socket) || void close('the socket is gone'), REACH_CHECK_MS).unref()
 
   const close = (why: string, exitCode = 0): Promise<void> =>
     (closing ??= (async () => {

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { readdirSync } from 'node:fs'
+import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { identifyProcess, isAlive, type ProcessIdentity } from '../../src/core/process-identity.ts'
@@ -163,6 +163,18 @@ test('an idle daemon ends by itself once nothing is kept', async () => {
     await until(() => home.holder() === undefined)
   } finally {
     delete process.env['SHIV_IDLE_EXIT_MS']
+  }
+})
+
+test('a daemon that nobody can reach any more ends', async () => {
+  process.env['SHIV_REACH_CHECK_MS'] = '200'
+  try {
+    await start()
+    const daemon = home.holder()!
+    rmSync(join(home.home, 'daemon.sock'))
+    await until(() => !isAlive(daemon))
+  } finally {
+    delete process.env['SHIV_REACH_CHECK_MS']
   }
 })
 
