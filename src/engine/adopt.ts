@@ -3,6 +3,7 @@ import { isWhole } from './live.ts'
 import type { Ask } from './parts.ts'
 import type { Workshop } from './workshop.ts'
 import { createRun, failure, type Run } from './run.ts'
+import { findSecrets } from './secrets.ts'
 import { operate } from './work.ts'
 
 /** Reads every record; what cannot be read is named in the log. */
@@ -24,6 +25,7 @@ async function adopt(shop: Workshop, run: Run, ask: Ask): Promise<void> {
   try {
     await operate(shop, workspace.root, ask, async (work) => {
       const runtime = await shop.parts.runtime(run.record.runtime)
+      await readSecretsAgain(shop, run)
       await run.routes.keep(plan)
       const live = await runtime.adopt(plan, work.context(run, process.env))
       if (live === undefined) {
@@ -43,6 +45,18 @@ async function adopt(shop: Workshop, run: Run, ask: Ask): Promise<void> {
       stack: shape.stack,
     })
     await run.dispatch(failure(run, shape))
+  }
+}
+
+/** What stands in `.env.local`; what its starter had exported is not known any more, and only a process that starts anew lacks it. */
+async function readSecretsAgain(shop: Workshop, run: Run): Promise<void> {
+  try {
+    // Not this daemon's own environment: that is of whoever called it first, perhaps from another workspace.
+    run.secrets = (await findSecrets(run.record.plan, {})).values
+    for (const value of run.secrets.values()) shop.parts.redactor.add(value)
+  } catch (error) {
+    const { code, message } = toErrorShape(error)
+    shop.parts.log.warn('the secrets of a run could not be read', { id: run.id, code, cause: message })
   }
 }
 

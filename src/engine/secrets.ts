@@ -9,17 +9,24 @@ import { parseDotenv } from './dotenv.ts'
  * folder, else in the workspace's. Throws SECRET_MISSING (exit 2) that names every one that is nowhere, who wants it, and how to give it.
  */
 export async function resolveSecrets(plan: Plan, environment: NodeJS.ProcessEnv): Promise<Map<string, string>> {
-  const keys = plan.secrets.filter((secret) => secret.source.kind === 'external').flatMap((secret) => secret.keys)
+  const { values, missing } = await findSecrets(plan, environment)
+  if (missing.length > 0) throw await missingSecrets(missing, plan)
+  return values
+}
+
+/** As `resolveSecrets`, and what has no value is only named. Throws SECRET_FILE_UNREADABLE. */
+export async function findSecrets(
+  plan: Plan,
+  environment: NodeJS.ProcessEnv,
+): Promise<{ values: Map<string, string>; missing: SecretKey[] }> {
   const values = new Map<string, string>()
-  if (keys.length === 0) return values
   const missing: SecretKey[] = []
-  for (const key of keys) {
+  for (const key of plan.secrets.filter(({ source }) => source.kind === 'external').flatMap(({ keys }) => keys)) {
     const value = environment[key.variable] || (await fromFiles(key, plan))
     if (value) values.set(key.variable, value)
     else missing.push(key)
   }
-  if (missing.length > 0) throw await missingSecrets(missing, plan)
-  return values
+  return { values, missing }
 }
 
 async function fromFiles(key: SecretKey, plan: Plan): Promise<string | undefined> {

@@ -31,7 +31,7 @@ export function armCronJobs(service: ServicePlan, settingOf: (argv: string[]) =>
   const running = new Set<Promise<void>>()
   const jobs = service.cron.map((job) => {
     const run = () => {
-      const done = runJob(service.name, job.name, settingOf(job.command), context(), ending.signal)
+      const done = runJob(service.name, job.name, () => settingOf(job.command), context(), ending.signal)
       running.add(done)
       void done.finally(() => running.delete(done))
       return done
@@ -52,7 +52,13 @@ export function armCronJobs(service: ServicePlan, settingOf: (argv: string[]) =>
   }
 }
 
-async function runJob(service: string, name: string, setting: Setting, context: RunContext, signal: AbortSignal): Promise<void> {
+async function runJob(
+  service: string,
+  name: string,
+  setting: () => Setting,
+  context: RunContext,
+  signal: AbortSignal,
+): Promise<void> {
   const id = cronMark(service, name)
   // One that a killed daemon started may still be at work.
   if (findMarked(context.runDir).some((marked) => marked.id === id)) return
@@ -60,7 +66,7 @@ async function runJob(service: string, name: string, setting: Setting, context: 
   const lastRun = Date.now()
   await note(context.runDir, key, { lastRun })
   try {
-    const result = await runToEnd({ ...setting, runDir: context.runDir, id, signal })
+    const result = await runToEnd({ ...setting(), runDir: context.runDir, id, signal })
     await note(context.runDir, key, { lastRun, lastResult: result.code === 0 ? 'succeeded' : 'failed' })
     if (result.code === 0) return
     warn(context, `The cron job ${name} of ${service} ${result.how}.`, service)

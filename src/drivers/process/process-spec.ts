@@ -14,6 +14,8 @@ export interface ProcessSpec {
   argv: string[]
   cwd: string
   env: Record<string, string>
+  /** What `env` could not hold yet, asked for at every start. Throws ENV_MISSING, and then the process waits for `shiv start`. */
+  secrets?(): Record<string, string>
   /** Runs as this user; absent means as shiv itself. */
   user?: ProcessUser
   /** By port name; `metrics` and `debug` beside the ports of service.yaml. */

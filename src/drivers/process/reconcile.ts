@@ -34,7 +34,7 @@ export async function reconcileRun(run: ActiveRun, options: ReconcileOptions): P
   // The first failure ends the others' waiting; nothing of this call goes on in the background after it has thrown.
   const failing = new AbortController()
   const scoped: RunContext = { ...context, signal: AbortSignal.any([context.signal, failing.signal]) }
-  const scope: ServiceScope = { plan, context: scoped, addresses: run.addresses }
+  const scope: ServiceScope = { plan, context: scoped, addresses: run.addresses, adopting: options.adopting }
   const begun = new Map<string, Promise<void>>()
   const begin = (key: string, work: () => Promise<void>) => {
     const done = work()

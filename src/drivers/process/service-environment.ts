@@ -15,7 +15,10 @@ export interface Addresses {
   serviceUrl(service: string): string | undefined
 }
 
-/** The environment of a command of the service: what it inherits, what the Plan gives it, its own ports and volumes. */
+/**
+ * The environment of a command of the service: what it inherits, what the Plan gives it, its own ports and volumes.
+ * Throws ENV_MISSING for a secret without a value, or leaves it out where `lacksSecrets`.
+ */
 export function serviceEnvironment(
   plan: Plan,
   service: ServicePlan,
@@ -25,12 +28,16 @@ export function serviceEnvironment(
     addresses: Addresses
     context: RunContext
     volumes: Record<string, string>
+    lacksSecrets?: boolean
   },
 ): Record<string, string> {
   const { context, addresses, ports, out } = options
   const env = baseEnvironment(context.environment, 'service')
   env['PATH'] = pathOf(service, out, env['PATH'])
-  for (const entry of service.env) env[entry.name] = resolveEntry(plan, service, entry, addresses, context)
+  for (const entry of service.env) {
+    if (options.lacksSecrets && isUnknownSecret(plan, service, entry, context)) continue
+    env[entry.name] = resolveEntry(plan, service, entry, addresses, context)
+  }
   for (const [name, path] of Object.entries(options.volumes)) env[`${upperSnake(name)}_PATH`] ??= path
   // The ports are the runtime's to choose here, whatever number production has.
   const [first, ...others] = service.ports
@@ -55,13 +62,35 @@ export function upperSnake(name: string): string {
 function resolveEntry(plan: Plan, service: ServicePlan, entry: EnvPlan, addresses: Addresses, context: RunContext): string {
   const { source } = entry
   if (source.kind === 'value') return source.parts.map((part) => resolvePart(plan, part, entry, addresses)).join('')
-  const variable = variableOf(plan, service, source) ?? entry.name
+  return resolveSecret(plan, service, { name: entry.name, source }, context)
+}
+
+/** The secrets of a service's environment as they are known now, for a process that starts. Throws ENV_MISSING. */
+export function secretEnvironment(plan: Plan, service: ServicePlan, context: RunContext): Record<string, string> {
+  return Object.fromEntries(
+    service.env.flatMap(({ name, source }) =>
+      source.kind === 'value' ? [] : [[name, resolveSecret(plan, service, { name, source }, context)]],
+    ),
+  )
+}
+
+interface SecretEntry {
+  name: string
+  source: Exclude<EnvPlan['source'], { kind: 'value' }>
+}
+
+function isUnknownSecret(plan: Plan, service: ServicePlan, { name, source }: EnvPlan, context: RunContext): boolean {
+  return source.kind !== 'value' && context.secretValue(variableOf(plan, service, source) ?? name) === undefined
+}
+
+function resolveSecret(plan: Plan, service: ServicePlan, entry: SecretEntry, context: RunContext): string {
+  const variable = variableOf(plan, service, entry.source) ?? entry.name
   const value = context.secretValue(variable)
   if (value !== undefined) return value
   throw new ShivError(`${service.name} wants the environment variable ${variable} (env.${entry.name}), and it is not set.`, {
     code: 'ENV_MISSING',
     exit: 2,
-    hint: `set it: export ${variable}=…, or write a line ${variable}=… into .env.local, or give env.${entry.name} a value in service.yaml`,
+    hint: `set it: export ${variable}=…, or write a line ${variable}=… into .env.local, or give env.${entry.name} a value in service.yaml; then: shiv start`,
   })
 }
 

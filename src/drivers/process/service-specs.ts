@@ -9,7 +9,7 @@ import { listFiles, statOf, toPattern } from './list-files.ts'
 import { outFolder } from './prepare-service.ts'
 import type { HealthCheck, ProcessSpec } from './process-spec.ts'
 import { withDebugger } from './service-debug.ts'
-import { serviceEnvironment, type Addresses } from './service-environment.ts'
+import { secretEnvironment, serviceEnvironment, type Addresses } from './service-environment.ts'
 import { fillTemplates } from './templates.ts'
 
 const LONGEST_GRACE_MS = 10_000
@@ -20,6 +20,8 @@ export interface ServiceScope {
   plan: Plan
   context: RunContext
   addresses: Addresses
+  /** What lives is taken over: a secret is wanted only by a process that starts, when it starts. */
+  adopting?: boolean
 }
 
 /** What a command of the service runs with: its folder, its environment, the words of the command. */
@@ -43,7 +45,14 @@ export function settingOf(scope: ServiceScope, service: ServicePlan, argv: strin
       `command of ${service.name}`,
     ),
     cwd: service.root,
-    env: serviceEnvironment(scope.plan, service, { ports, out, addresses: scope.addresses, context: scope.context, volumes }),
+    env: serviceEnvironment(scope.plan, service, {
+      ports,
+      out,
+      addresses: scope.addresses,
+      context: scope.context,
+      volumes,
+      lacksSecrets: scope.adopting,
+    }),
   }
 }
 
@@ -51,6 +60,7 @@ export function settingOf(scope: ServiceScope, service: ServicePlan, argv: strin
 export function serviceSpecs(scope: ServiceScope, service: ServicePlan): ProcessSpec[] {
   const source = sourceFingerprint(service)
   const main = service.command ?? service.language.process.run
+  const secrets = scope.adopting ? () => secretEnvironment(scope.plan, service, scope.context) : undefined
   const replicas = Array.from({ length: service.replicas.min }, (_, index) => {
     const setting = settingOf(scope, service, main, index)
     const ports = scope.addresses.services.get(service.name)?.[index] ?? {}
@@ -59,7 +69,7 @@ export function serviceSpecs(scope: ServiceScope, service: ServicePlan): Process
       service,
       { unit: service.name, index, kind: service.kind },
       { ...setting, ...debugged },
-      { ports, source, health: healthOf(service, ports) },
+      { ports, source, health: healthOf(service, ports), secrets },
     )
   })
   const workers = service.workers.flatMap((worker) =>
@@ -71,6 +81,7 @@ export function serviceSpecs(scope: ServiceScope, service: ServicePlan): Process
         ports: {},
         source,
         health: livesOn(),
+        secrets,
       })
     }),
   )
@@ -81,7 +92,7 @@ function toSpec(
   service: ServicePlan,
   which: { unit: string; index: number; kind: ProcessSpec['kind'] },
   setting: Setting & Pick<ProcessSpec, 'debug'>,
-  rest: { ports: Record<string, number>; source: string; health: HealthCheck },
+  rest: { ports: Record<string, number>; source: string; health: HealthCheck; secrets: ProcessSpec['secrets'] },
 ): ProcessSpec {
   const id = `${which.unit}.${which.index + 1}`
   return {
@@ -95,6 +106,7 @@ function toSpec(
     hash: hashOf([setting.argv, setting.cwd, setting.env, rest.source, service.health]),
     stop: { signal: 'SIGTERM', graceMs: Math.min(service.terminationGraceSeconds * 1_000, LONGEST_GRACE_MS) },
     health: rest.health,
+    ...(rest.secrets && { secrets: rest.secrets }),
   }
 }
 

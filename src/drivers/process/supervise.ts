@@ -1,4 +1,4 @@
-import { toErrorShape, type ShivError } from '../../core/errors.ts'
+import { ShivError, toErrorShape } from '../../core/errors.ts'
 import type { ProcessIdentity } from '../../core/process-identity.ts'
 import type { ReplicaState } from '../../engine/ports.ts'
 import { pause, pauseBefore } from './backoff.ts'
@@ -108,10 +108,11 @@ export class Supervisor {
     const paths = logPaths(this.runDir, this.spec.id)
     this.become('starting', undefined)
     try {
+      const env = { ...this.spec.secrets?.(), ...this.spec.env }
       await this.spec.beforeStart?.()
       signal.throwIfAborted()
       this.mark = markLogs(paths)
-      const { exited, unref } = await launch({ ...this.spec, ...paths, runDir: this.runDir }, (identity) => {
+      const { exited, unref } = await launch({ ...this.spec, ...paths, env, runDir: this.runDir }, (identity) => {
         this.identity = identity
         this.since = Date.now()
         this.record('running')
@@ -162,6 +163,7 @@ export class Supervisor {
     }
     this.identity = undefined
     if (interrupted) this.become('stopped', 'interrupted while starting')
+    else if (isEnvMissing(error)) this.become('crashed', `${toErrorShape(error).message} Give it and run: shiv start`)
     else this.become('crashed', toErrorShape(error).message)
     this.record('crashed')
   }
@@ -189,7 +191,8 @@ export class Supervisor {
       try {
         running = await this.attempt(life)
       } catch (error) {
-        if (life.aborted) return
+        // Only a start that brings the value mends it.
+        if (life.aborted || isEnvMissing(error)) return
         running = undefined
         ;({ message: cause, evidence = [] } = toErrorShape(error))
       }
@@ -260,4 +263,8 @@ export class Supervisor {
       cause,
     })
   }
+}
+
+function isEnvMissing(error: unknown): boolean {
+  return error instanceof ShivError && error.code === 'ENV_MISSING'
 }

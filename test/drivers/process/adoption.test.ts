@@ -9,9 +9,9 @@ import { ask, bundle, createWorld, ECHO, lives, pidsOf, until, type World } from
 /** A process of its own that brings a Plan to life and stays, as the daemon does; it is there to be killed. */
 const DAEMON = `
 import { createProcessRuntime } from '../../../src/drivers/process/runtime.ts'
-const { home, plan, runId, runDir } = JSON.parse(process.env.DAEMON)
+const { home, plan, runId, runDir, secrets } = JSON.parse(process.env.DAEMON)
 const context = {
-  runId, runDir, signal: new AbortController().signal, secretValue: () => undefined, environment: process.env,
+  runId, runDir, signal: new AbortController().signal, secretValue: (variable) => secrets?.[variable], environment: process.env,
   step: (_name, work) => work({ progress() {}, note() {} }), emit() {},
 }
 setInterval(() => {}, 1_000)
@@ -36,9 +36,12 @@ afterEach(async () => {
   await world.end()
 })
 
-function startDaemon(plan: Plan): { says(word: string): Promise<void>; kill(): Promise<void> } {
+function startDaemon(
+  plan: Plan,
+  secrets: Record<string, string> = {},
+): { says(word: string): Promise<void>; kill(): Promise<void> } {
   const { runId, runDir } = world.context()
-  const env = { ...process.env, DAEMON: JSON.stringify({ home: world.home, plan, runId, runDir }) }
+  const env = { ...process.env, DAEMON: JSON.stringify({ home: world.home, plan, runId, runDir, secrets }) }
   const child = spawn(process.execPath, [daemon.file], { env, stdio: ['ignore', 'pipe', 'inherit'] })
   running = child
   let output = ''
@@ -117,6 +120,31 @@ test('what died while nobody watched is started again, under the same name', asy
   }, 'both are ready')
   expect(pidsOf(after, 'web')).toContain(alive)
   expect(pidsOf(after, 'web')).not.toContain(dead)
+})
+
+test('what lives with a secret is taken over without it; what died waits for a start that brings it', async () => {
+  const env = [{ name: 'STRIPE', source: { kind: 'secret' as const, secret: 'stripe', key: 'stripe' } }]
+  const services = ['web', 'mail'].map((name) => serviceOf(name, world.service(name, ECHO), { env }))
+  const plan = planOf(world.home, { services })
+  const first = startDaemon(plan, { STRIPE: 'sk_1' })
+  await first.says('up')
+  const before = await world.runtime.read(plan, world.context())
+  await first.kill()
+  const [dead] = pidsOf(before, 'mail')
+  process.kill(dead!, 'SIGKILL')
+  await until(() => !lives(dead!), 'it is dead')
+
+  const adopted = await world.again().adopt(plan, world.context())
+  expect(adopted!.services[0]!.replicas).toEqual([expect.objectContaining({ state: 'ready', pid: pidsOf(before, 'web')[0] })])
+  const mail = await until(async () => {
+    const [replica] = (await world.runtime.read(plan, world.context())).services[1]!.replicas
+    return replica?.cause?.includes('STRIPE') ? replica : undefined
+  }, 'it says what it lacks')
+  expect(mail).toMatchObject({ state: 'crashed', cause: expect.stringMatching(/env\.STRIPE.*shiv start/) })
+
+  const started = await world.runtime.reconcile(plan, world.context({ secrets: { STRIPE: 'sk_1' } }))
+  expect(pidsOf(started, 'web')).toEqual(pidsOf(before, 'web'))
+  expect((await ask(started, 'mail')).env['STRIPE']).toBe('sk_1')
 })
 
 test('a pid that belongs to somebody else by now is not taken for ours', async () => {
