@@ -3,9 +3,12 @@ import { fromErrorShape, ShivError } from '../core/errors.ts'
 import { createLineSplitter, RESPONSE_LIMIT } from './lines.ts'
 import { WIRE_VERSION, type EventLine, type Request, type RequestLine, type ResponseLine, type WireEvent } from './messages.ts'
 
+/** How long a daemon may take over its answer to an abort. */
+const GIVE_UP_MS = 3_000
+
 export interface CallOptions {
   onEvent?: (event: WireEvent) => void
-  /** Aborting asks the daemon to give the work up; the call then ends with the daemon's own answer, usually INTERRUPTED. */
+  /** Aborting asks the daemon to give the work up; the call then ends with the daemon's own answer, usually INTERRUPTED, and with INTERRUPTED when none comes within 3 s. */
   signal?: AbortSignal
   /** What a second caller is told while this one works, for example `shiv start orders`. */
   command?: string
@@ -75,10 +78,19 @@ function speak(socket: Socket): Connection {
       new Promise<T>((resolve, reject) => {
         if (socket.destroyed) return reject(gone(failure))
         const id = String((lastId += 1))
-        const giveUp = (): unknown => socket.end()
+        let deadline: NodeJS.Timeout | undefined
+        const giveUp = (): void => {
+          socket.end()
+          deadline = setTimeout(() => {
+            pending.get(id)?.reject(interrupted())
+            pending.delete(id)
+            socket.destroy()
+          }, GIVE_UP_MS)
+        }
         const settle =
           <V>(done: (value: V) => void) =>
           (value: V) => {
+            clearTimeout(deadline)
             options.signal?.removeEventListener('abort', giveUp)
             done(value)
           }
@@ -94,6 +106,14 @@ function speak(socket: Socket): Connection {
         else options.signal?.addEventListener('abort', giveUp, { once: true })
       }),
   }
+}
+
+function interrupted(): ShivError {
+  return new ShivError('Interrupted; the daemon did not say how far it got.', {
+    code: 'INTERRUPTED',
+    exit: 130,
+    hint: 'the next `shiv start` completes what was begun; should the daemon hang: shiv daemon stop',
+  })
 }
 
 function gone(message: string): ShivError {
