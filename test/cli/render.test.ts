@@ -4,6 +4,7 @@ import { createLogRenderer } from '../../src/cli/render/logs.ts'
 import { maskPassword, maskRun } from '../../src/cli/render/mask.ts'
 import { renderDoctor } from '../../src/cli/render/doctor.ts'
 import { renderParity } from '../../src/cli/render/parity.ts'
+import { describeEvent, describeHealth } from '../../src/cli/render/progress-plain.ts'
 import { renderRun } from '../../src/cli/render/run.ts'
 import { renderStarted } from '../../src/cli/render/started.ts'
 import { renderStatus } from '../../src/cli/render/status.ts'
@@ -130,4 +131,27 @@ test.each([
   // oxlint-disable-next-line no-control-regex -- shiv's own colours aside, none may be left
   const left = lines.map((line) => line.replace(/\u001b\[\d+m/g, '')).filter((line) => /[\p{Control}\u202E]/u.test(line))
   expect(left).toEqual([])
+})
+
+test('what a service wrote cannot drive the terminal, wherever it stands as a cause', () => {
+  const evil = '\u001B]0;owned\u0007\u001B[2Jdied\rnow\u0008'
+  const [service] = degradedRun.services
+  const replica = { ...service!.replicas[0]!, state: 'crashed' as const, cause: evil }
+  const run = {
+    ...degradedRun,
+    services: [{ ...service!, replicas: [replica] }],
+    databases: [{ ...degradedRun.databases[0]!, cause: evil }],
+    error: { code: 'PROCESS_CRASHED', message: evil, exit: 1 as const },
+  }
+  const health = { kind: 'health', service: 'orders', replica: 'orders-1', state: 'crashed', cause: evil } as const
+  const warning = { kind: 'warning', code: 'PROCESS_CRASH_LOOP', message: `crashes\n${evil}`, hint: evil } as const
+  const shown = [
+    ...renderRun(run, { style: plain, now: NOW, wide: false }),
+    ...renderRun(run, { style: plain, now: NOW, wide: true }),
+    describeHealth(health),
+    ...describeEvent(warning, plain)!.text.split('\n'),
+  ].join('\n')
+  expect(shown.match(/died now\?/g)).toHaveLength(9)
+  // oxlint-disable-next-line no-control-regex -- these are what it is about
+  expect(shown).not.toMatch(/[\u0000-\u0009\u000B-\u001F]/)
 })

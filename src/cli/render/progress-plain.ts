@@ -1,4 +1,5 @@
 import { formatDuration } from '../../core/duration.ts'
+import { harmless } from '../../core/harmless.ts'
 import type { Style } from '../../core/style.ts'
 import type { WireEvent } from '../../wire/messages.ts'
 import { createLogRenderer } from './logs.ts'
@@ -46,9 +47,15 @@ export function createPlainProgress(write: (line: string) => void, style: Style,
 export function describeEvent(event: WireEvent, style: Style): { mark: string; text: string } | undefined {
   switch (event.kind) {
     case 'waiting':
-      return { mark: runningMark(style), text: `waiting for "${event.behind.command}" (pid ${event.behind.pid}) to end` }
+      return {
+        mark: runningMark(style),
+        text: `waiting for "${harmless(event.behind.command)}" (pid ${event.behind.pid}) to end`,
+      }
     case 'warning':
-      return { mark: style.yellow('!'), text: `${event.message}${event.hint ? style.dim(`  hint: ${event.hint}`) : ''}` }
+      return {
+        mark: style.yellow('!'),
+        text: `${lines(event.message)}${event.hint ? style.dim(`  hint: ${harmless(event.hint)}`) : ''}`,
+      }
     case 'health': {
       if (event.state !== 'crashed') return undefined
       return { mark: failedMark(style), text: describeHealth(event) }
@@ -67,13 +74,18 @@ export function describeEvent(event: WireEvent, style: Style): { mark: string; t
 
 /** `orders/1 crashed: exit code 1`. */
 export function describeHealth(event: Extract<WireEvent, { kind: 'health' }>): string {
-  return `${originOf(event.service, event.replica)} ${event.state}${event.cause ? `: ${event.cause}` : ''}`
+  return `${originOf(event.service, event.replica)} ${event.state}${event.cause ? `: ${harmless(event.cause)}` : ''}`
+}
+
+/** Harmless, and its lines stay lines: the evidence of a crash loop comes below its cause. */
+function lines(text: string): string {
+  return text.split('\n').map(harmless).join('\n')
 }
 
 function describe(node: StepNode, style: Style): string {
   const { state, durationMs, note } = node.latest
   const time = state === 'running' || durationMs === undefined ? '' : ` ${style.dim(formatDuration(durationMs))}`
-  return `${pathOf(node).join(style.glyph(' › ', ' > '))}${time}${note ? style.dim(`  ${note}`) : ''}`
+  return `${pathOf(node).join(style.glyph(' › ', ' > '))}${time}${note ? style.dim(`  ${harmless(note)}`) : ''}`
 }
 
 function stamp(elapsedMs: number): string {

@@ -1,4 +1,5 @@
 import { formatAge } from '../../core/duration.ts'
+import { harmless } from '../../core/harmless.ts'
 import type { Style } from '../../core/style.ts'
 import { renderTable } from '../../core/table.ts'
 import type { RunStatus } from '../../wire/messages.ts'
@@ -24,7 +25,7 @@ export function renderRun(run: RunStatus, view: RunView): string[] {
     heading,
     ...renderServices(run.services, view),
     ...renderDatabases(run.databases, view),
-    ...(run.error ? ['', `  ${style.red(run.error.code)}: ${run.error.message}`] : []),
+    ...(run.error ? ['', `  ${style.red(run.error.code)}: ${harmless(run.error.message)}`] : []),
   ]
 }
 
@@ -52,7 +53,7 @@ export function renderDatabases(databases: DatabaseStatus[], view: RunView): str
   const rows = databases.map((database) => [
     database.name,
     `${database.type} ${database.version}`,
-    paintState(database.state, view.style) + (database.cause ? `: ${database.cause}` : ''),
+    paintState(database.state, view.style) + (database.cause ? `: ${harmless(database.cause)}` : ''),
     database.url,
   ])
   return ['', ...renderTable([['DATABASE', 'TYPE', 'STATE', 'URL'], ...rows], { indent: 2, header: view.style.dim })]
@@ -68,7 +69,7 @@ function renderReplicas(services: ServiceStatus[], { style, now }: RunView): str
       formatAge(now - replica.since),
       replica.pid === undefined ? '' : String(replica.pid),
       replica.image ?? '',
-      replica.cause ?? '',
+      harmless(replica.cause ?? ''),
     ]),
   )
   if (rows.length === 0) return []
@@ -84,7 +85,8 @@ function renderCauses(services: ServiceStatus[], style: Style): string[] {
   return [
     '',
     ...troubled.map(
-      ({ name, replica }) => `  ${originOf(name, replica.id)} ${paintState(replica.state, style)}: ${replica.cause}`,
+      ({ name, replica }) =>
+        `  ${originOf(name, replica.id)} ${paintState(replica.state, style)}: ${harmless(replica.cause ?? '')}`,
     ),
   ]
 }
