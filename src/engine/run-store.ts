@@ -1,5 +1,5 @@
 import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { isAbsolute, join } from 'node:path'
 import { writeFileAtomic } from '../core/atomic-file.ts'
 import type { ErrorShape } from '../core/errors.ts'
 import type { Plan, RuntimeName } from '../plan/types.ts'
@@ -119,8 +119,8 @@ function parseRecord(text: string): RunRecord | undefined {
   const isRecord =
     value?.version === 1 &&
     typeof value.id === 'string' &&
-    typeof value.workspace?.name === 'string' &&
-    typeof value.workspace.root === 'string' &&
+    isName(value.workspace?.name) &&
+    isPath(value.workspace?.root) &&
     typeof value.place === 'string' &&
     typeof value.environment === 'string' &&
     RUNTIMES.includes(value.runtime!) &&
@@ -128,10 +128,32 @@ function parseRecord(text: string): RunRecord | undefined {
     typeof value.since === 'number' &&
     isStrings(value.services) &&
     value.plan?.version === 1 &&
-    Array.isArray(value.plan.services) &&
-    Array.isArray(value.plan.databases) &&
-    Array.isArray(value.plan.objects)
+    isNamed(value.plan.services) &&
+    value.plan.services.every(({ root }) => isPath(root)) &&
+    isNamed(value.plan.databases) &&
+    isObjects(value.plan.images) &&
+    value.plan.images.every(({ service }) => isName(service)) &&
+    isObjects(value.plan.objects)
   return isRecord ? (value as RunRecord) : undefined
+}
+
+const NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
+
+function isObjects(value: unknown): value is Record<string, unknown>[] {
+  return Array.isArray(value) && value.every((item) => typeof item === 'object' && item !== null)
+}
+
+function isNamed(value: unknown): value is Record<string, unknown>[] {
+  return isObjects(value) && value.every(({ name }) => isName(name))
+}
+
+/** An RFC 1123 label: names become parts of paths. */
+function isName(value: unknown): boolean {
+  return typeof value === 'string' && NAME.test(value)
+}
+
+function isPath(value: unknown): value is string {
+  return typeof value === 'string' && isAbsolute(value)
 }
 
 function isStrings(value: unknown): value is string[] {

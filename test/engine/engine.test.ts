@@ -205,6 +205,12 @@ test('running becomes degraded when a replica crashes and running again when it 
   await expect.poll(() => JSON.parse(record()).state).toBe('running')
 })
 
+interface BrokenPlan {
+  services: unknown[]
+  databases: unknown[]
+  images: unknown[]
+}
+
 const folder = () => join(home, 'runs', readdirSync(join(home, 'runs'))[0]!)
 const record = () => readFileSync(join(folder(), 'run.json'), 'utf8')
 
@@ -255,6 +261,28 @@ test.each(['{"version":1,"id":', '{}', 'null', '[]', '{"version":2}'])(
     expect(logged.join('')).toContain('RUN_RECORD_BROKEN')
   },
 )
+
+test.each([
+  ['a service that is none', (plan: BrokenPlan) => (plan.services = [null])],
+  ['a service whose name is a path', (plan: BrokenPlan) => (plan.services[0] = { name: '../x', root: '/' })],
+  ['a service without a folder', (plan: BrokenPlan) => (plan.services[0] = { name: 'x', root: 'x' })],
+  ['a database that is none', (plan: BrokenPlan) => (plan.databases = ['x'])],
+  ['an image that is none', (plan: BrokenPlan) => (plan.images = [null])],
+])('a record with %s is set aside, and status tells the others', async (_, spoil) => {
+  await engine.start(params(), ask())
+  const good = JSON.parse(record()) as { plan: BrokenPlan; id: string }
+  await engine.close({ keepRuns: true })
+  await door.close()
+  const id = 'other-12345678'
+  mkdirSync(join(home, 'runs', id))
+  const broken = structuredClone({ ...good, id })
+  spoil(broken.plan)
+  writeFileSync(join(home, 'runs', id, 'run.json'), JSON.stringify(broken))
+  await open()
+  expect((await engine.status({ ...target(), all: true })).map((run) => [run.id, run.state])).toEqual([[good.id, 'running']])
+  expect(readdirSync(join(home, 'runs', id))).toEqual([expect.stringMatching(/^run\.json\.broken-/)])
+  expect(logged.join('')).toContain('RUN_RECORD_BROKEN')
+})
 
 test('a record that cannot be read is told, and takes no other run down', async () => {
   await engine.start(params(), ask())
