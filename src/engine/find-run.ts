@@ -44,6 +44,14 @@ export function requireServices(run: Run, names: string[]): void {
   const known = run.record.plan.services.map((service) => service.name)
   const unknown = names.filter((name) => !known.includes(name))
   if (unknown.length === 0) return
+  const database = run.record.plan.databases.find(({ name }) => unknown.includes(name))
+  if (database !== undefined) {
+    throw new ShivError(`${database.name} is a database; this is for services.`, {
+      code: 'SERVICE_UNKNOWN',
+      exit: 2,
+      hint: `its address: shiv status · its lines: shiv logs ${database.name}${known.length > 0 ? ` · the services: ${known.join(', ')}` : ''}`,
+    })
+  }
   throw new ShivError(`${run.record.workspace.name} runs no service ${unknown.join(', ')}.`, {
     code: 'SERVICE_UNKNOWN',
     exit: 2,

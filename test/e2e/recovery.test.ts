@@ -84,6 +84,16 @@ describe('kill -9 in the middle of a run', () => {
     await expectWhole()
   }, 60_000)
 
+  it('of the daemon, of a run with a secret that was only exported: the run is what it was, to the process', async () => {
+    await appendFile(join(shop, 'service.yaml'), 'env: { STRIPE: { secret: stripe } }\n')
+    await own.shiv(['start', '--runtime', 'process'], { cwd: shop, env: { ...own.env, STRIPE: 'sk_1' } })
+    const before = (await readRun(own, shop)).services[0]!.replicas
+    process.kill(await daemonPid(), 'SIGKILL')
+    const { state, error, services } = await readRun(own, shop)
+    expect([state, error]).toEqual(['running', undefined])
+    expect(services[0]!.replicas.map(({ pid }) => pid)).toEqual(before.map(({ pid }) => pid))
+  }, 60_000)
+
   it('of the daemon and of everything: status says that nothing lives, start brings it back', async () => {
     await start()
     const { pid } = (await readRun(own, shop)).services[0]!.replicas[0]!

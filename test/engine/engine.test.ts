@@ -350,6 +350,24 @@ test('secrets come from the environment or .env.local, reach the runtime, and le
   expect(JSON.stringify(events)).not.toMatch(/from-the-(shell|file)/)
 })
 
+test('the next daemon reads .env.local again, and nothing that was only exported', async () => {
+  shop.write('mail/service.yaml', service('mail', 'env:\n  SMTP_PASSWORD: { secret: smtp }\n  TOKEN: { secret: token }\n'))
+  shop.write('.env.local', 'TOKEN=from-the-file\n')
+  await engine.start(params({ environment: { SMTP_PASSWORD: 'from-the-shell' } }), ask())
+  await reopen()
+  expect((await status())?.state).toBe('running')
+  const context = fakes.process.lastContext!
+  expect([context.secretValue('SMTP_PASSWORD'), context.secretValue('TOKEN')]).toEqual([undefined, 'from-the-file'])
+})
+
+test('restart and exec of a database say that it is one', async () => {
+  shop.write('mail/service.yaml', service('mail', 'databases: [ {postgres: letters} ]\n'))
+  await engine.start(params(), ask())
+  const message = expect.stringContaining('letters is a database')
+  await expect(engine.restart(target(['letters']), ask())).rejects.toMatchObject({ code: 'SERVICE_UNKNOWN', message })
+  await expect(engine.exec({ ...target(['letters']), argv: ['ls'] }, ask())).rejects.toMatchObject({ exit: 2, message })
+})
+
 test('logs of a name that nothing has are refused, not empty', async () => {
   await engine.start(params(), ask())
   const logs = (source: string) => engine.logs({ ...target(), sources: [source], follow: false }, ask())
