@@ -67,12 +67,13 @@ export async function createFrontDoor(options: FrontDoorOptions): Promise<FrontD
     const route = table.find(name)
     if (route?.protocol === 'http') return route
     if (name === '') return { status: 200, code: 'INDEX', message: 'What runs here:', services: services() }
+    const known = services() ?? []
     return {
       status: 404,
       code: 'SERVICE_UNKNOWN',
       message: `Nothing here is called ${name}.`,
-      hint: 'What runs here:',
-      services: services(),
+      hint: known.length > 0 ? `What runs here: ${known.map((one) => one.url).join(', ')}` : 'Nothing runs here yet: shiv start',
+      services: known,
     }
   }
   const openShared = (): Promise<Listener> => book.open('shared', () => httpServer(findShared), options.port)

@@ -259,7 +259,7 @@ test('an unknown name gets the list of services, as a page for browsers', async 
   const json = await ask({ host: 'nobody.localhost' })
   expect(json.status).toBe(404)
   expect(JSON.parse(json.body)).toMatchObject({
-    error: { code: 'SERVICE_UNKNOWN' },
+    error: { code: 'SERVICE_UNKNOWN', hint: `What runs here: http://orders.localhost:${door.port}` },
     services: [{ name: 'orders', url: `http://orders.localhost:${door.port}` }],
   })
   const page = await ask({ host: 'localhost', headers: { accept: 'text/html,*/*' } })
