@@ -34,7 +34,7 @@ export async function reconcileRun(run: ActiveRun, options: ReconcileOptions): P
   // The first failure ends the others' waiting; nothing of this call goes on in the background after it has thrown.
   const failing = new AbortController()
   const scoped: RunContext = { ...context, signal: AbortSignal.any([context.signal, failing.signal]) }
-  const scope: ServiceScope = { plan, context: scoped, addresses: run.addresses, adopting: options.adopting }
+  const scope: ServiceScope = { plan, context: scoped, addresses: run.addresses, lacksSecrets: true }
   const begun = new Map<string, Promise<void>>()
   const begin = (key: string, work: () => Promise<void>) => {
     const done = work()
@@ -175,7 +175,7 @@ async function bring(
   context.signal.throwIfAborted()
   const record = records.get(spec.id)
   const held = run.supervisors.get(spec.id)
-  const keep = isLiving(record) && (options.adopting || record.hash === spec.hash)
+  const keep = isLiving(record) && (options.adopting || isSame(record, spec))
   if (keep && held?.identity !== undefined) return options.adopting ? undefined : held.confirm(context.signal)
   if (keep) {
     const adopted = run.take({ ...spec, ports: record.ports, debug: record.debug, hash: record.hash })
@@ -195,9 +195,14 @@ function isLiving(
   return record?.identity !== undefined && isAlive(record.identity)
 }
 
+/** What started with a secret that this daemon does not know cannot be compared, and stays. */
+function isSame(record: ProcessRecord, spec: ProcessSpec): boolean {
+  return record.hash === spec.hash || spec.secrets !== undefined
+}
+
 function isAsWanted(run: ActiveRun, spec: ProcessSpec, records: Map<string, ProcessRecord>): boolean {
   const record = records.get(spec.id)
-  return isLiving(record) && record.hash === spec.hash && (run.supervisors.get(spec.id)?.state ?? 'ready') === 'ready'
+  return isLiving(record) && isSame(record, spec) && (run.supervisors.get(spec.id)?.state ?? 'ready') === 'ready'
 }
 
 function isSettled(run: ActiveRun, ids: string[]): boolean {
@@ -210,7 +215,7 @@ async function migrate(scope: ServiceScope, service: ServicePlan): Promise<void>
   const { context } = scope
   await context.step(`migrate ${service.name}`, async () => {
     const result = await runToEnd({
-      ...settingOf(scope, service, argv),
+      ...settingOf({ ...scope, lacksSecrets: false }, service, argv),
       runDir: context.runDir,
       id: `${service.name}.migrate`,
       signal: context.signal,

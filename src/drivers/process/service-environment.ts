@@ -79,6 +79,11 @@ interface SecretEntry {
   source: Exclude<EnvPlan['source'], { kind: 'value' }>
 }
 
+/** Whether a secret of the service has no value in this daemon. */
+export function lacksSecret(plan: Plan, service: ServicePlan, context: RunContext): boolean {
+  return service.env.some((entry) => isUnknownSecret(plan, service, entry, context))
+}
+
 function isUnknownSecret(plan: Plan, service: ServicePlan, { name, source }: EnvPlan, context: RunContext): boolean {
   return source.kind !== 'value' && context.secretValue(variableOf(plan, service, source) ?? name) === undefined
 }

@@ -9,7 +9,7 @@ import { listFiles, statOf, toPattern } from './list-files.ts'
 import { outFolder } from './prepare-service.ts'
 import type { HealthCheck, ProcessSpec } from './process-spec.ts'
 import { withDebugger } from './service-debug.ts'
-import { secretEnvironment, serviceEnvironment, type Addresses } from './service-environment.ts'
+import { lacksSecret, secretEnvironment, serviceEnvironment, type Addresses } from './service-environment.ts'
 import { fillTemplates } from './templates.ts'
 
 const LONGEST_GRACE_MS = 10_000
@@ -20,8 +20,8 @@ export interface ServiceScope {
   plan: Plan
   context: RunContext
   addresses: Addresses
-  /** What lives is taken over: a secret is wanted only by a process that starts, when it starts. */
-  adopting?: boolean
+  /** A secret is wanted only by a process that starts, when it starts: what lives is kept without. */
+  lacksSecrets?: boolean
 }
 
 /** What a command of the service runs with: its folder, its environment, the words of the command. */
@@ -51,7 +51,7 @@ export function settingOf(scope: ServiceScope, service: ServicePlan, argv: strin
       addresses: scope.addresses,
       context: scope.context,
       volumes,
-      lacksSecrets: scope.adopting,
+      lacksSecrets: scope.lacksSecrets,
     }),
   }
 }
@@ -60,7 +60,8 @@ export function settingOf(scope: ServiceScope, service: ServicePlan, argv: strin
 export function serviceSpecs(scope: ServiceScope, service: ServicePlan): ProcessSpec[] {
   const source = sourceFingerprint(service)
   const main = service.command ?? service.language.process.run
-  const secrets = scope.adopting ? () => secretEnvironment(scope.plan, service, scope.context) : undefined
+  const isLacking = scope.lacksSecrets && lacksSecret(scope.plan, service, scope.context)
+  const secrets = isLacking ? () => secretEnvironment(scope.plan, service, scope.context) : undefined
   const replicas = Array.from({ length: service.replicas.min }, (_, index) => {
     const setting = settingOf(scope, service, main, index)
     const ports = scope.addresses.services.get(service.name)?.[index] ?? {}

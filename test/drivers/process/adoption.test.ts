@@ -142,6 +142,10 @@ test('what lives with a secret is taken over without it; what died waits for a s
   }, 'it says what it lacks')
   expect(mail).toMatchObject({ state: 'crashed', cause: expect.stringMatching(/env\.STRIPE.*shiv start/) })
 
+  // Stopping the other one needs no value either.
+  const rest = { ...plan, services: [plan.services[0]!] }
+  expect(pidsOf(await world.runtime.reconcile(rest, world.context()), 'web')).toEqual(pidsOf(before, 'web'))
+
   const started = await world.runtime.reconcile(plan, world.context({ secrets: { STRIPE: 'sk_1' } }))
   expect(pidsOf(started, 'web')).toEqual(pidsOf(before, 'web'))
   expect((await ask(started, 'mail')).env['STRIPE']).toBe('sk_1')
