@@ -151,7 +151,8 @@ describe('two callers at once', () => {
   }, 60_000)
 
   it('start and stop: stop waits for it and then takes it away', async () => {
-    const first = startUntil(/^start shop/)
+    await withDatabaseAndBuild()
+    const first = startUntil(/^shop: npm run build/)
     await first.reached
     const output = await own.shiv(['stop'], { cwd: shop })
     expect(output).toMatch(new RegExp(`waiting.*shiv start.*${first.pid}`, 'i'))
