@@ -230,12 +230,12 @@ describe.skipIf(why !== undefined)('a run in a real cluster', () => {
         { kind: 'runtime', question: 'kubernetes', expect: '1.34' },
         { kind: 'runtime', question: 'user:web', expect: 1000 },
         { kind: 'runtime', question: 'health:web', expect: true },
-        { kind: 'runtime', question: 'env:web:NOWHERE', expect: true },
+        { kind: 'runtime', question: 'env:web', expect: { $includes: [] } },
         { kind: 'runtime', question: 'log-format:web', expect: 'structured' },
       ],
       context,
     )
-    expect(readings.map((reading) => reading?.actual)).toEqual([1, undefined, '1.34', 1000, true, false, 'structured'])
+    expect(readings.map((reading) => reading?.actual)).toEqual([1, undefined, '1.34', 1000, true, [], 'structured'])
 
     await runtime.exec(plan, 'web', ['touch', '/tmp/end'], context)
     await expect
