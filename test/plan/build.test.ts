@@ -139,7 +139,7 @@ describe('buildPlan', () => {
   test('fills the preset’s Dockerfile and leaves the Dockerfile’s own variables alone', () => {
     const image = plan.images.find((candidate) => candidate.service === 'orders')
     expect(image?.source).toMatchObject({
-      context: '/work/shop/orders',
+      context: '/home/dev/shop/orders',
       dockerfile: { text: 'FROM node:20-slim\nEXPOSE 3000\nARG X=${Y}\n' },
     })
     expect(image?.repository).toBe('shiv.local/shop/orders')
@@ -210,7 +210,7 @@ describe('patches', () => {
   ])('fail with the position for %s', (_what, patch) => {
     const error = caught(() => patched(patch))
     expect(error.code).toBe('PLAN_PATCH_FAILED')
-    expect(error.faults[0]).toMatchObject({ file: '/work/shop/user-service/service.yaml', line: 1 })
+    expect(error.faults[0]).toMatchObject({ file: '/home/dev/shop/user-service/service.yaml', line: 1 })
     expect(error.hint).toBeTruthy()
   })
 

@@ -31,8 +31,8 @@ export function makeService(name: string, overrides: Partial<Service> = {}): Ser
   return {
     name,
     language: 'node',
-    root: `/work/shop/${name}`,
-    position: { file: `/work/shop/${name}/service.yaml`, line: 1, column: 1 },
+    root: `/home/dev/shop/${name}`,
+    position: { file: `/home/dev/shop/${name}/service.yaml`, line: 1, column: 1 },
     ports,
     build: { kind: 'preset', context: '.' },
     health: ports[0] && { ...platform.health, path: '/healthz', readinessPath: '/healthz', port: ports[0].name },
@@ -53,7 +53,7 @@ export function makeService(name: string, overrides: Partial<Service> = {}): Ser
 export function makeModel(services: Service[], overrides: Partial<Model> = {}): Model {
   const local = { name: 'local' }
   return {
-    workspace: { name: 'shop', root: '/work/shop', file: '/work/shop/shiv.yaml' },
+    workspace: { name: 'shop', root: '/home/dev/shop', file: '/home/dev/shop/shiv.yaml' },
     cluster: { name: 'shiv', kubernetes: '1.34', workers: 0 },
     environment: local,
     environments: { local },
