@@ -24,9 +24,10 @@ export function outFolder(context: RunContext, service: ServicePlan): string {
 
 /**
  * Runs the preset's steps that are due: whose inputs' content changed since their last success, or whose output is missing.
+ * What they made stands in the service's own folder, so `home` remembers it beyond the run and its purge.
  * Throws PROCESS_TOOL_MISSING (with the preset's hint) and PROCESS_PREPARE_FAILED (with the step's last lines).
  */
-export async function prepareService(service: ServicePlan, context: RunContext): Promise<void> {
+export async function prepareService(service: ServicePlan, context: RunContext, home: string): Promise<void> {
   const out = outFolder(context, service)
   const env = baseEnvironment(context.environment, 'tool')
   env['PATH'] = pathOf(service, out, env['PATH'])
@@ -34,7 +35,8 @@ export async function prepareService(service: ServicePlan, context: RunContext):
   const { prepare } = service.language.process
   if (prepare.length === 0) return
   const files = listFiles(service.root, (path) => prepare.some(({ outputs }) => outputs.includes(path)))
-  for (const step of prepare) await runIfDue(step, { service, context, out, env, files })
+  for (const step of prepare)
+    await runIfDue(step, { service, context, stamps: join(home, 'prepared', context.runId), out, env, files })
 }
 
 function needTools(service: ServicePlan, path: string): void {
@@ -51,17 +53,18 @@ function needTools(service: ServicePlan, path: string): void {
 interface Work {
   service: ServicePlan
   context: RunContext
+  stamps: string
   out: string
   env: Record<string, string>
   files: string[]
 }
 
 async function runIfDue(step: PrepareStep, work: Work): Promise<void> {
-  const { service, context, out, env, files } = work
+  const { service, context, stamps, out, env, files } = work
   const values = { out, 'service.name': service.name }
   const where = `prepare of the preset ${service.language.name}`
   const argv = fillTemplates(step.run, values, where)
-  const stamp = join(context.runDir, 'stamps', `${service.name}.${step.name.replaceAll(/[^A-Za-z0-9]+/g, '-')}`)
+  const stamp = join(stamps, `${service.name}.${step.name.replaceAll(/[^A-Za-z0-9]+/g, '-')}`)
   const wanted = hashInputs(service.root, matchFiles(files, step.inputs), argv)
   const outputs = step.outputs.map((output) => fillTemplate(output, values, where))
   const missing = outputs.some((output) => !existsSync(isAbsolute(output) ? output : join(service.root, output)))
@@ -71,7 +74,7 @@ async function runIfDue(step: PrepareStep, work: Work): Promise<void> {
     const result = await runToEnd({ runDir: context.runDir, id, argv, cwd: service.root, env, signal: context.signal })
     if (result.code !== 0) throw failed(service, step, result.how, result.evidence)
   })
-  mkdirSync(join(context.runDir, 'stamps'), { recursive: true, mode: 0o700 })
+  mkdirSync(stamps, { recursive: true, mode: 0o700 })
   // A step that makes none of its outputs (`npm run build --if-present` without such a script) has had its turn all the same.
   const made = outputs.every((output) => existsSync(isAbsolute(output) ? output : join(service.root, output)))
   await writeFileAtomic(stamp, stampText(wanted, !made))

@@ -140,7 +140,7 @@ async function bringService(
   needs: () => Promise<unknown>,
 ): Promise<void> {
   const { context } = scope
-  const prepared = options.adopting ? undefined : prepareService(service, context)
+  const prepared = options.adopting ? undefined : prepareService(service, context, options.home)
   await Promise.all([prepared, needs()])
   const specs = serviceSpecs(scope, service)
   const due = specs.filter((spec) => !isAsWanted(run, spec, records))

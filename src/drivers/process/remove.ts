@@ -39,7 +39,7 @@ export async function removeRun(
   await rm(join(runDir, 'inspect.cjs'), { force: true })
   if (!options.purge) return
   await removeDatabaseFolders(options.place)
-  for (const name of ['data', 'out', 'stamps', 'logs', 'credentials.json', 'cron.json'])
+  for (const name of ['data', 'out', 'logs', 'credentials.json', 'cron.json'])
     await rm(join(runDir, name), { recursive: true, force: true })
   await createPortRegistry(options.place.home).forget(`${context.runId}/`)
 }

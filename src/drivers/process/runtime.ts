@@ -66,7 +66,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     logs: (_plan, query, context) => readLogs(query, context),
     exec: async (plan, service, argv, context) =>
       execInService({ plan, context, addresses: await addressesOfWorld(plan, context, urlOf(plan)) }, service, argv),
-    restart: async (plan, service, context) => restartService(await needRun(plan, context), service, context),
+    restart: async (plan, service, context) => restartService(await needRun(plan, context), service, context, home),
     remove: async (plan, { purge }, context) => {
       const run = runs.get(context.runId)
       run?.clock.close()
