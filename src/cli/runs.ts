@@ -9,32 +9,36 @@ import { inputError } from './parse.ts'
 import { findWorkspace, resolvePlace, type Place } from './workspace.ts'
 
 /** What the daemon says runs, or undefined when there is no daemon and no run that one would find. Starts a daemon only for the latter. */
-export async function readStatus(place: Place, all: boolean): Promise<StatusResult | undefined> {
+export async function readStatus(place: Place, all: boolean, signal: AbortSignal): Promise<StatusResult | undefined> {
   const request = { method: 'status', params: { ...place, all } } as const
   const connection = await connect(socketPath())
   if (connection) {
     try {
-      return await connection.call<StatusResult>(request, { command: 'shiv status' })
+      return await connection.call<StatusResult>(request, { command: 'shiv status', signal })
     } finally {
       connection.close()
     }
   }
   if (!isAnyRunRecorded()) return undefined
   const { callDaemon } = await import('../wire/call-daemon.ts')
-  return callDaemon<StatusResult>(request, { command: 'shiv status' })
+  return callDaemon<StatusResult>(request, { command: 'shiv status', signal })
 }
 
 /**
  * The run that the words mean: of the workspace they or the current folder belong to; outside a workspace the only run there is, or
  * the only one with those services. Undefined when nothing runs at all. Throws SERVICE_UNKNOWN and CLI_WHICH_RUN.
  */
-export async function locateRun(words: string[], cwd: string): Promise<{ place: Place; run: RunStatus | undefined } | undefined> {
+export async function locateRun(
+  words: string[],
+  cwd: string,
+  signal: AbortSignal,
+): Promise<{ place: Place; run: RunStatus | undefined } | undefined> {
   if (words.some(isPath) || findWorkspace(cwd)) {
     const place = resolvePlace(words, cwd)
-    const status = await readStatus({ path: place.path, services: [] }, false)
+    const status = await readStatus({ path: place.path, services: [] }, false, signal)
     return status && { place, run: status.runs[0] }
   }
-  const runs = (await readStatus({ path: cwd, services: [] }, true))?.runs ?? []
+  const runs = (await readStatus({ path: cwd, services: [] }, true, signal))?.runs ?? []
   if (runs.length === 0) return undefined
   const fitting = runs.filter((run) => words.every((word) => namesOf(run).includes(word)))
   const [run, second] = fitting

@@ -17,9 +17,9 @@ export function startParams({ args, flags, cwd, environment }: Invocation): Star
 
 /** What plan and parity ask for: as start, but outside a workspace the services that run are meant. */
 export async function paramsOfRun(invocation: Invocation): Promise<StartParams> {
-  const { args, cwd } = invocation
+  const { args, cwd, signal } = invocation
   if (findWorkspace(cwd) || args.some((word) => /[./\\]/.test(word))) return startParams(invocation)
-  const located = await locateRun(args, cwd)
+  const located = await locateRun(args, cwd, signal)
   if (!located?.run) return startParams(invocation)
   const { workspace, services } = located.run
   return {

@@ -10,7 +10,7 @@ export async function run({ args, rest, flags, cwd, terminal, signal }: Invocati
   if (rest.length === 0) {
     throw inputError('CLI_MISSING_ARGUMENT', 'shiv exec needs a command after --.', `shiv exec ${args[0] ?? 'SERVICE'} -- env`)
   }
-  const located = await locateRun(args, cwd)
+  const located = await locateRun(args, cwd, signal)
   if (!located?.run) throw nothingRuns()
   const result = await callDaemon<ExecResult>(
     { method: 'exec', params: { ...located.place, argv: rest } },

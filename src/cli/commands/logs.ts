@@ -4,8 +4,8 @@ import { locateRun, nothingRuns } from '../runs.ts'
 import { showLogs } from '../show-logs.ts'
 
 export async function run(invocation: Invocation): Promise<ExitCode> {
-  const { args, flags, cwd } = invocation
-  const located = await locateRun(args, cwd)
+  const { args, flags, cwd, signal } = invocation
+  const located = await locateRun(args, cwd, signal)
   if (!located?.run) throw nothingRuns()
   const since = flags.number('since')
   await showLogs(invocation, {

@@ -7,8 +7,8 @@ import { inputError } from '../parse.ts'
 import { printJson } from '../print.ts'
 import { locateRun, nothingRuns } from '../runs.ts'
 
-export async function run({ args, flags, cwd, terminal, environment }: Invocation): Promise<ExitCode> {
-  const located = await locateRun(args, cwd)
+export async function run({ args, flags, cwd, terminal, environment, signal }: Invocation): Promise<ExitCode> {
+  const located = await locateRun(args, cwd, signal)
   if (!located?.run) throw nothingRuns()
   const { name, url } = chooseService(located.run, located.place.services[0])
   if (flags.wantsJson) {

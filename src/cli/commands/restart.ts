@@ -10,8 +10,8 @@ import { locateRun, nothingRuns } from '../runs.ts'
 import { withProgress } from '../with-progress.ts'
 
 export async function run(invocation: Invocation): Promise<ExitCode> {
-  const { args, flags, cwd, terminal } = invocation
-  const located = await locateRun(args, cwd)
+  const { args, flags, cwd, terminal, signal } = invocation
+  const located = await locateRun(args, cwd, signal)
   if (!located?.run) throw nothingRuns()
   const result = await withProgress<RestartResult>(invocation, { method: 'restart', params: located.place })
   const shown = flags.isOn('show-secrets') ? result : { ...result, run: maskRun(result.run) }

@@ -46,8 +46,8 @@ async function follow(invocation: Invocation, { run }: StartResult): Promise<voi
     printLines(terminal, ['', `${run.workspace.name} keeps running: shiv logs --follow shows it again, shiv stop ends it`])
 }
 
-async function showPlan({ flags, terminal }: Invocation, params: StartParams): Promise<ExitCode> {
-  const plan = await callDaemon<PlanResult>({ method: 'plan', params }, { command: 'shiv start --plan' })
+async function showPlan({ flags, terminal, signal }: Invocation, params: StartParams): Promise<ExitCode> {
+  const plan = await callDaemon<PlanResult>({ method: 'plan', params }, { command: 'shiv start --plan', signal })
   if (flags.wantsJson) printJson(terminal, plan)
   else printLines(terminal, renderPlan(plan, terminal.style))
   return 0

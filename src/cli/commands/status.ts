@@ -6,10 +6,10 @@ import { renderStatus } from '../render/status.ts'
 import { readStatus } from '../runs.ts'
 import { findWorkspace, resolvePlace } from '../workspace.ts'
 
-export async function run({ args, flags, cwd, terminal }: Invocation): Promise<ExitCode> {
+export async function run({ args, flags, cwd, terminal, signal }: Invocation): Promise<ExitCode> {
   const outside = args.length === 0 && findWorkspace(cwd) === undefined
   const place = outside ? { path: cwd, services: [] } : resolvePlace(args, cwd)
-  const answer = (await readStatus(place, flags.isOn('all') || outside)) ?? { version: 1, daemon: null, runs: [] }
+  const answer = (await readStatus(place, flags.isOn('all') || outside, signal)) ?? { version: 1, daemon: null, runs: [] }
   const status = flags.isOn('show-secrets') ? answer : maskStatus(answer)
   if (flags.wantsJson) printJson(terminal, status)
   else if (flags.text('output') === 'yaml') terminal.out((await import('yaml')).stringify(status))

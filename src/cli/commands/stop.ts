@@ -10,9 +10,9 @@ import { resolvePlace } from '../workspace.ts'
 import { withProgress } from '../with-progress.ts'
 
 export async function run(invocation: Invocation): Promise<ExitCode> {
-  const { args, flags, cwd, terminal } = invocation
+  const { args, flags, cwd, terminal, signal } = invocation
   const purge = flags.isOn('purge')
-  const located = await locateRun(args, cwd)
+  const located = await locateRun(args, cwd, signal)
   // Data of a run that no longer runs can still be purged, so a purge goes on without one.
   if (!located?.run && !purge) return report(invocation, { version: 1, stopped: [] })
   const place = located?.place ?? resolvePlace(args, cwd)
