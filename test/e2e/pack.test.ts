@@ -32,7 +32,8 @@ const shiv = (args: string[]) =>
 
 it('runs the quick start as installed from the package into an empty folder', async () => {
   const start = await shiv(['start', './orders', '--runtime', 'process'])
-  expect(start.stderr).toBe('')
+  // npx warns of npm's own configuration.
+  expect(start.stderr.split('\n').filter((line) => line !== '' && !line.startsWith('npm '))).toEqual([])
   expect(start.exitCode).toBe(0)
   const { services } = (
     JSON.parse((await shiv(['status', '--json'])).stdout) as { runs: { services: { directUrl: string }[] }[] }
