@@ -36,7 +36,7 @@ export async function coldKind(): Promise<Row[]> {
       return elapsed
     }
     await cold()
-    const { a, b } = await interleave(4, cold, plain, 0)
+    const { a, b } = await interleave(3, cold, plain, 0)
     return [
       {
         measure: 'cold start, kind (orders and its Postgres)',
