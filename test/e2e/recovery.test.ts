@@ -190,7 +190,7 @@ describe('stop', () => {
     await own.shiv(['stop', '--purge', '--yes'], { cwd: shop })
     await own.shiv(['daemon', 'stop'])
     expect(readdirSync(temp).filter((name) => !/^(node-compile-cache|v8-compile-cache)/.test(name))).toEqual([])
-    expect(readdirSync(own.home).sort()).toEqual(['daemon.log', 'front-door.json', 'ports.json', 'runs'])
+    expect(readdirSync(own.home).sort()).toEqual(['daemon.log', 'front-door.json', 'ports.json', 'prepared', 'runs'])
     expect(readdirSync(join(own.home, 'runs'))).toEqual([])
   }, 60_000)
 

@@ -36,7 +36,7 @@ function diagnosePlacement(view: View, pod: Pod, now: number): Problem | undefin
   const condition = pod.status.conditions?.find(({ type }) => type === 'PodScheduled')
   if (condition?.status !== 'False' || condition.reason !== 'Unschedulable') return undefined
   const message = condition.message ?? ''
-  if (/unbound immediate/.test(message) || view.nodes.length === 0 || view.nodes.some(isComingUp)) return undefined
+  if (/unbound immediate/.test(message) || !canTakePods(view.nodes) || isOutdated(message, view.nodes)) return undefined
   const isLeaving = view.pods.some(({ metadata }) => metadata.deletionTimestamp !== undefined)
   if (isLeaving || now - Date.parse(condition.lastTransitionTime ?? '') < SCHEDULING_GRACE_MS) return undefined
   const lacking = [...new Set([...message.matchAll(/Insufficient ([\w/-]+(?:\.[\w/-]+)*)/g)].map((match) => match[1]))]
@@ -51,9 +51,24 @@ function diagnosePlacement(view: View, pod: Pod, now: number): Problem | undefin
   }
 }
 
-/** A node that Kubernetes itself keeps pods from, as while it starts: not ready, not reachable, not initialised. */
-function isComingUp({ spec }: Node): boolean {
-  return (spec.taints ?? []).some(({ key }) => /\/(not-ready|unreachable|uninitialized|network-unavailable)$/.test(key))
+/** Whether what keeps pods from the nodes is there to stay. */
+function canTakePods(nodes: Node[]): boolean {
+  // While a cluster is made, its control plane is alone and reserved; kind opens it, or workers join, as its last steps.
+  return !nodes.some((node) => hasTaint(node, COMING_UP)) && !nodes.every((node) => hasTaint(node, /\/control-plane$/))
+}
+
+/** Of a node that Kubernetes itself keeps pods from, as while it starts. */
+const COMING_UP = /\/(not-ready|unreachable|uninitialized|network-unavailable)$/
+
+function hasTaint({ spec }: Node, key: RegExp): boolean {
+  return (spec.taints ?? []).some((taint) => key.test(taint.key))
+}
+
+/** The scheduler tells of more tainted nodes than there are by now: a node has become ready since, and the pod's next turn is to come. */
+function isOutdated(message: string, nodes: Node[]): boolean {
+  const told = [...message.matchAll(/(\d+) node\(s\) had untolerated taint/g)].reduce((sum, match) => sum + Number(match[1]), 0)
+  const tainted = nodes.filter(({ spec }) => (spec.taints ?? []).some(({ effect }) => effect !== 'PreferNoSchedule'))
+  return told > tainted.length
 }
 
 function diagnoseVolumes(view: View, pod: Pod, events: EventObject[]): Problem | undefined {
