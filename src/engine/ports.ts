@@ -1,4 +1,7 @@
 import type { KubeObject, Plan, ReadingTarget, RuntimeName } from '../plan/types.ts'
+import type { Holding, ReloadOrder, ReloadOutcome, Verification } from './reload-ports.ts'
+
+export type * from './reload-ports.ts'
 
 /** What a driver needs from whoever runs it. */
 export interface RunContext {
@@ -118,6 +121,21 @@ export interface Runtime {
   remove(plan: Plan, options: { purge: boolean }, context: RunContext): Promise<void>
   /** Lets go of watchers and streams of a run; what runs goes on running. */
   release(runId: string): Promise<void>
+  /** Absent where a runtime cannot reload. */
+  readonly reload?: ReloadPort
+}
+
+/** Hot reload of a runtime. One contract suite runs over each implementation: `test/contract/reload.ts`. */
+export interface ReloadPort {
+  /**
+   * Makes every replica hold the overlay and run it. Idempotent and declarative: a replica that comes later gets the newest order by itself,
+   * for as long as the run is not released. Resolves when each has become ready or has failed; throws only when aborted.
+   */
+  apply(plan: Plan, order: ReloadOrder, context: RunContext): Promise<ReloadOutcome>
+  /** What replicas hold now. */
+  holdings(plan: Plan, service: string, context: RunContext): Promise<Holding[]>
+  /** Reads files in every replica and compares them with `expected`, hashes by absolute path in the container (empty: must not be there). */
+  verify(plan: Plan, service: string, expected: ReadonlyMap<string, string>, context: RunContext): Promise<Verification[]>
 }
 
 /** Content-addressed images, and their way into a cluster's nodes. */
@@ -200,6 +218,11 @@ export interface FrontDoor {
     protocol?: 'http' | 'grpc' | 'tcp'
   }): Promise<{ port: number; url: string; moved?: PortMove[] }>
   remove(host: string): Promise<void>
+  /**
+   * Keeps new requests for a host (bounded, as when it has no endpoint) and waits until those in flight have ended, at most `drainMs`; then no
+   * connection to its endpoints is kept. The returned function lets requests go on. Holds nest; an unknown host is no failure.
+   */
+  hold?(host: string, drainMs: number): Promise<() => void>
   close(): Promise<void>
 }
 

@@ -1,3 +1,4 @@
+import type { ReloadPolicy } from '../spec/reload-policy.ts'
 import type { DatabaseField, DatabasePreset, EnvSource, Health, LanguagePreset, Position, TemplatePart } from '../spec/model.ts'
 
 export type RuntimeName = 'kind' | 'process' | 'context'
@@ -115,6 +116,8 @@ export interface ServicePlan {
   metrics: { port: number; path: string } | undefined
   logging: 'structured' | 'plain'
   terminationGraceSeconds: number
+  /** Absent in production, and where it was asked to be off. */
+  reload?: ReloadPolicy
 }
 
 export interface EnvPlan {

@@ -1,0 +1,31 @@
+/** How saves of a service's files become running code: the service's own rules before its preset's. */
+export interface ReloadPolicy {
+  restart: ReloadRestart
+  /** A second process that has started up to the service's own code and waits for it. `node`: by a preloaded module. */
+  spare?: 'node'
+  /** The old process serves until the new one is ready, where two can live side by side. */
+  overlap: boolean
+  /** Pages served through the front door reload by themselves. */
+  browser: boolean
+  /** Run beside every loop with `shiv start --test`. */
+  test?: string[]
+  /** The first that matches a path decides. */
+  rules: ReloadRule[]
+}
+
+/** `process`: end it and start it anew. A signal: the service reads its code again by itself. `none`: it watches its own files. */
+export type ReloadRestart = 'process' | 'none' | { signal: string }
+
+/** Globs of paths relative to the service's folder. Where the rule stands: `preset node`, `service.yaml`. */
+export type ReloadRule = { files: string[]; from: string } & ReloadAction
+
+export type ReloadAction =
+  | { do: 'ignore' }
+  /** Another image is built and rolled out. */
+  | { do: 'image' }
+  /** `to` is the folder of the container that stands for the service's folder. */
+  | { do: 'sync'; to: string; restart?: ReloadRestart }
+  /** A command on this machine makes `sync.from` (a file or folder; template `${out}`), which goes to `sync.to` in the container. */
+  | { do: 'build'; run: string[]; env?: Record<string, string>; sync: { from: string; to: string }; restart?: ReloadRestart }
+  /** A command inside the running container, after its inputs were synced there: dependencies in place. The image is stale from then on. */
+  | { do: 'install'; run: string[]; to: string; restart?: ReloadRestart }
