@@ -76,6 +76,36 @@ export const COMMANDS: Command[] = [
     load: () => import('./commands/logs.ts'),
   },
   {
+    name: 'loop',
+    summary: 'show how long saves took to be answered, and where the time went',
+    arguments: '[SERVICE…]',
+    arity: ANY,
+    about: [
+      WHICH,
+      'A loop is one edit: its clock starts at the save and stops when the new code has answered. Its spans follow one another, so they add up to the whole.',
+    ],
+    flags: {
+      slowest: { kind: 'switch', about: 'the slowest first, instead of the newest last' },
+      tail: { kind: 'number', short: 'n', placeholder: 'N', about: 'how many (default: 10)' },
+      trace: { kind: 'text', placeholder: 'FILE', about: 'also write them as trace events, for a timeline viewer' },
+    },
+    examples: [
+      { line: 'shiv loop', why: 'the last ten' },
+      { line: 'shiv loop orders --slowest --trace loops.json', why: 'open the file in a timeline viewer such as Perfetto' },
+    ],
+    load: () => import('./commands/loop.ts'),
+  },
+  {
+    name: 'verify',
+    summary: 'compare what every replica holds with the working copy, by hash',
+    arguments: '[SERVICE…]',
+    arity: ANY,
+    about: [WHICH, 'Ends with 4 when a replica holds something else, or could not be asked.'],
+    flags: {},
+    examples: [{ line: 'shiv verify', why: 'every service of the workspace here' }],
+    load: () => import('./commands/verify.ts'),
+  },
+  {
     name: 'stop',
     summary: 'stop what runs; data stays',
     arguments: '[SERVICE…]',

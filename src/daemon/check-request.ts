@@ -16,6 +16,8 @@ const PARAMS: Record<Method, Shape> = {
   parity: { ...START, verify: 'boolean' },
   logs: { ...TARGET, sources: 'strings', follow: 'boolean' },
   exec: { ...TARGET, argv: 'strings' },
+  loops: TARGET,
+  verify: TARGET,
   doctor: { fix: 'boolean', environment: 'object' },
   shutdown: {},
 }

@@ -152,6 +152,10 @@ function callEngine(engine: Composition['engine'], request: EngineRequest, ask: 
       return engine.parity(request.params, ask)
     case 'logs':
       return engine.logs(request.params, ask)
+    case 'loops':
+      return engine.loops(request.params)
+    case 'verify':
+      return engine.verify(request.params, ask)
     case 'exec':
       return engine.exec(request.params, ask)
     default:

@@ -3,7 +3,9 @@ import { isWhole } from './live.ts'
 import type { Ask } from './parts.ts'
 import type { Workshop } from './workshop.ts'
 import { createRun, failure, type Run } from './run.ts'
+import { recallReload, reloaderOf } from './reload/attach.ts'
 import { findSecrets } from './secrets.ts'
+import { startAgain } from './start.ts'
 import { operate } from './work.ts'
 
 /** Reads every record; what cannot be read is named in the log. */
@@ -35,6 +37,11 @@ async function adopt(shop: Workshop, run: Run, ask: Ask): Promise<void> {
       run.isAttached = true
       await run.see(live)
       await run.dispatch({ type: 'adopted', isWhole: isWhole(live) })
+      await recallReload(
+        shop,
+        run,
+        reloaderOf(shop, run, runtime, () => startAgain(shop, run)),
+      )
     })
   } catch (error) {
     const shape = toErrorShape(error)

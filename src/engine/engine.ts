@@ -6,6 +6,7 @@ import type { Plan } from '../plan/types.ts'
 import { createQueue } from './queue.ts'
 import type {
   ExecResult,
+  LoopsResult,
   LogsResult,
   ParityResult,
   RestartResult,
@@ -14,7 +15,10 @@ import type {
   StartResult,
   StopResult,
   Target,
+  VerifyResult,
 } from './results.ts'
+import { endReload } from './reload/attach.ts'
+import { loopsOf, verifyRun } from './reload/look.ts'
 import { createRunStore } from './run-store.ts'
 import { startRun } from './start.ts'
 import { removeRun, restartRun, stopRun } from './stop.ts'
@@ -30,6 +34,8 @@ export interface Engine {
   parity(params: StartParams & { verify: boolean }, ask: Ask): Promise<ParityResult>
   logs(params: Target & { sources: string[]; follow: boolean; tail?: number; since?: number }, ask: Ask): Promise<LogsResult>
   exec(params: Target & { argv: string[] }, ask: Ask): Promise<ExecResult>
+  loops(params: Target): Promise<LoopsResult>
+  verify(params: Target, ask: Ask): Promise<VerifyResult>
   /** Where a service of a workspace answers on this machine, for those that call it. */
   serviceUrl(workspace: string, service: string): string | undefined
   /** Types of the databases that runs have on the embedded runtime, stopped ones too. */
@@ -67,6 +73,11 @@ export function openEngine(parts: EngineParts): Engine {
     parity: after(adopted, parityOf),
     logs: after(adopted, logsOf),
     exec: after(adopted, execIn),
+    verify: after(adopted, verifyRun),
+    async loops(params) {
+      await loaded
+      return loopsOf(shop, params)
+    },
     async status(params) {
       await adopted
       return statusOfRuns(shop, params)
@@ -101,7 +112,12 @@ export function openEngine(parts: EngineParts): Engine {
         )
       }
       const attached = living().filter((run) => run.isAttached)
-      await Promise.all(attached.map(async (run) => (await parts.runtime(run.record.runtime)).release(run.id)))
+      await Promise.all(
+        attached.map(async (run) => {
+          await endReload(run)
+          await (await parts.runtime(run.record.runtime)).release(run.id)
+        }),
+      )
     },
   }
 }

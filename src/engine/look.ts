@@ -31,6 +31,7 @@ async function refresh(shop: Workshop, run: Run): Promise<void> {
     const late = new Promise<undefined>((resolve) => signal.addEventListener('abort', () => resolve(undefined), { once: true }))
     const live = await Promise.race([runtime.read(run.record.plan, quietContext(run, signal)), late])
     if (live) run.live = live
+    run.holdings = await run.reloader?.holdings(signal)
   } catch (error) {
     shop.parts.log.warn('the state of a run could not be read', { id: run.id, cause: String(error) })
   }
@@ -100,7 +101,8 @@ export async function logsOf(
   const sources = [...params.sources, ...params.services]
   requireSources(run, sources)
   const unlisten = run.listen((event) => {
-    if (follow && (event.kind === 'health' || event.kind === 'warning')) void ask.emit(redactor.deep(event))
+    if (follow && (event.kind === 'health' || event.kind === 'warning' || event.kind === 'loop'))
+      void ask.emit(redactor.deep(event))
   })
   let lines = 0
   try {

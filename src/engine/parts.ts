@@ -2,7 +2,10 @@ import type { Log } from '../core/log.ts'
 import type { Redactor } from '../core/redact.ts'
 import type { Fact, Plan, RuntimeName, VerifiedFact } from '../plan/types.ts'
 import type { Model } from '../spec/model.ts'
-import type { FrontDoor, Runtime } from './ports.ts'
+import type { ServicePlan } from '../plan/types.ts'
+import type { FrontDoor, Runtime, Watcher } from './ports.ts'
+import type { HostCommand } from './reload/build-step.ts'
+import type { SourceRules } from './reload/reloader-parts.ts'
 import type { Worker } from './queue.ts'
 import type { EngineEvent } from './results.ts'
 
@@ -14,6 +17,10 @@ export interface EngineParts {
   runtime(name: RuntimeName): Promise<Runtime>
   frontDoor(): Promise<FrontDoor>
   planner(): Promise<Planner>
+  /** Tells what is saved. */
+  watcher(): Promise<Watcher>
+  /** Runs builds on this machine. */
+  command(): Promise<HostCommand>
 }
 
 /** From files to Plans and facts. */
@@ -21,6 +28,8 @@ export interface Planner {
   load(path: string, options: { environment: string }): Promise<Model>
   build(model: Model, options: { services: string[] }): Plan
   localise(plan: Plan, runtime: RuntimeName, model: Model, options: { debug: boolean }): Plan
+  /** What saves of a service's files do. */
+  reloadRules(service: ServicePlan, workspaceRoot: string): Promise<SourceRules>
   facts(production: Plan, local: Plan): Fact[]
   verify(facts: Fact[], readings: ({ actual: unknown } | undefined)[]): VerifiedFact[]
   score(facts: VerifiedFact[]): number

@@ -1,4 +1,5 @@
 import type { KubeObject, Plan, ReadingTarget, RuntimeName } from '../plan/types.ts'
+import type { Loop } from './reload/loop.ts'
 import type { Holding, ReloadOrder, ReloadOutcome, Verification } from './reload-ports.ts'
 
 export type * from './reload-ports.ts'
@@ -31,6 +32,8 @@ export type RunEvent =
   /** `port` is the port's name; absent means the service's first. */
   | { kind: 'endpoints'; service: string; endpoints: Endpoint[]; port?: string }
   | { kind: 'warning'; code: string; message: string; hint?: string }
+  /** A save was answered, or could not be. */
+  | { kind: 'loop'; loop: Loop }
 
 export type ReplicaState = 'starting' | 'ready' | 'unready' | 'crashed' | 'stopped'
 
@@ -127,6 +130,11 @@ export interface Runtime {
 
 /** Hot reload of a runtime. One contract suite runs over each implementation: `test/contract/reload.ts`. */
 export interface ReloadPort {
+  /**
+   * Where the working copy itself runs: does what its preset's preparation says is due, before `apply`, and then no overlay is needed. Throws the
+   * preparation's own error. Absent where files are copied into replicas.
+   */
+  prepare?(plan: Plan, service: string, context: RunContext): Promise<void>
   /**
    * Makes every replica hold the overlay and run it. Idempotent and declarative: a replica that comes later gets the newest order by itself,
    * for as long as the run is not released. Resolves when each has become ready or has failed; throws only when aborted.

@@ -1,6 +1,7 @@
 import type { ErrorShape } from '../core/errors.ts'
 import type { ParityReport, Plan, RuntimeName } from '../plan/types.ts'
-import type { DatabaseState, RunEvent, ServiceState } from './ports.ts'
+import type { DatabaseState, Holding, RunEvent, ServiceState, Verification } from './ports.ts'
+import type { Loop } from './reload/loop.ts'
 
 /** Which run: the workspace that holds `path`, and optionally services of it. */
 export interface Target {
@@ -45,9 +46,34 @@ export interface RunStatus {
   environment: string
   state: RunState
   since: number
-  services: (ServiceState & { url?: string; directUrl?: string })[]
+  services: (ServiceState & { url?: string; directUrl?: string; reload?: ReloadStatus })[]
   databases: DatabaseState[]
   error?: ErrorShape
+}
+
+/** How a service's replicas stand to the working copy. */
+export interface ReloadStatus {
+  /** Every save is with every replica. */
+  isCurrent: boolean
+  /** What each should hold. */
+  mark: string
+  replicas: Holding[]
+}
+
+/** Ends `loops`; oldest first. */
+export interface LoopsResult {
+  version: 1
+  workspace: string
+  loops: Loop[]
+}
+
+/** Ends `verify`. */
+export interface VerifyResult {
+  version: 1
+  workspace: string
+  /** Everything that was asked holds what it should. */
+  isSame: boolean
+  services: { name: string; files: number; replicas: Verification[] }[]
 }
 
 export interface StartResult {

@@ -2,7 +2,8 @@ import type { ErrorShape } from '../core/errors.ts'
 import { isServing, isWhole, withHealth } from './live.ts'
 import type { EngineParts } from './parts.ts'
 import type { LiveState, RunContext, RunEvent } from './ports.ts'
-import type { RunStatus } from './results.ts'
+import type { ReloadStatus, RunStatus } from './results.ts'
+import type { RunReloader } from './reload/run-reloader.ts'
 import { createRoutes, type Routes } from './routes.ts'
 import { nextCondition, type RunHappening } from './run-state.ts'
 import type { RunRecord, RunStore } from './run-store.ts'
@@ -14,6 +15,11 @@ export interface Run {
   readonly routes: Routes
   /** Values of the developer's own secrets, by variable; only here, never on disk. */
   secrets: Map<string, string>
+  /** Of the caller of the last start: PATH and the like. In memory only. */
+  environment: NodeJS.ProcessEnv
+  reloader: RunReloader | undefined
+  /** By service, as they were last asked for. */
+  holdings: Map<string, ReloadStatus> | undefined
   /** A runtime watches over it in this process. */
   isAttached: boolean
   live: LiveState | undefined
@@ -24,6 +30,8 @@ export interface Run {
   /** Takes what a runtime found as what is known, and points the routes at it. */
   see(live: LiveState): Promise<void>
   context(work: { signal: AbortSignal; environment: NodeJS.ProcessEnv; step: RunContext['step'] }): RunContext
+  /** Tells everybody who listens. */
+  tell(event: RunEvent): void
   /** Hears every event of the run until the returned function is called. */
   listen(listener: (event: RunEvent) => void): () => void
   status(): RunStatus
@@ -60,6 +68,9 @@ export function createRun(initial: RunRecord, parts: EngineParts, store: RunStor
     record: initial,
     routes,
     secrets: new Map(),
+    environment: process.env,
+    reloader: undefined,
+    holdings: undefined,
     isAttached: false,
     live: undefined,
     dispatch,
@@ -80,6 +91,7 @@ export function createRun(initial: RunRecord, parts: EngineParts, store: RunStor
       emit: hear,
       secretValue: (variable) => run.secrets.get(variable),
     }),
+    tell: hear,
     listen(listener) {
       listeners.add(listener)
       return () => listeners.delete(listener)
@@ -101,10 +113,16 @@ function statusOf(run: Run): RunStatus {
     environment,
     state,
     since,
-    services: services.map((service) => Object.assign({ ...service }, run.routes.address(service.name))),
+    services: services.map((service) =>
+      withReload(Object.assign({ ...service }, run.routes.address(service.name)), run.holdings?.get(service.name)),
+    ),
     databases: known?.databases ?? [],
     ...(error && { error }),
   }
+}
+
+function withReload(service: RunStatus['services'][number], reload: ReloadStatus | undefined): RunStatus['services'][number] {
+  return reload ? { ...service, reload } : service
 }
 
 /** Whether a failure leaves something running. */

@@ -12,6 +12,7 @@ import type { Runtime } from './ports.ts'
 import { interruption } from './queue.ts'
 import type { StartParams, StartResult } from './results.ts'
 import { createRun, failure, type Run } from './run.ts'
+import { endReload, reloaderOf, whileRebuilt } from './reload/attach.ts'
 import { resolveSecrets } from './secrets.ts'
 import { operate, type Work } from './work.ts'
 
@@ -42,7 +43,8 @@ export async function startRun(shop: Workshop, params: StartParams, ask: Ask): P
     const run = await prepareRun(shop, known, { model, plan, runtime, debug: params.debug !== false })
     run.secrets = secrets
     for (const value of secrets.values()) shop.parts.redactor.add(value)
-    await realise(run, runtime, work, params.environment)
+    run.environment = params.environment
+    await realise(shop, run, runtime, work)
     await writeFileAtomic(join(shop.store.folder(run.id), 'last-start.json'), JSON.stringify(work.steps.spans()))
     return {
       version: 1,
@@ -77,22 +79,37 @@ export function selected(model: Model, params: Pick<StartParams, 'path' | 'servi
 }
 
 /** Makes the Plan of the run's record real; its state and routes follow. */
-export async function realise(run: Run, runtime: Runtime, work: Work, environment: NodeJS.ProcessEnv): Promise<void> {
+export async function realise(shop: Workshop, run: Run, runtime: Runtime, work: Work): Promise<void> {
   await run.dispatch({ type: 'start-asked' })
   const { plan } = run.record
   try {
     await run.save()
     // Before the routes: what they tell of taken ports is for the caller too.
-    const context = work.context(run, environment)
+    const context = work.context(run, run.environment)
     await run.routes.keep(plan)
     work.signal.throwIfAborted()
     run.isAttached = true
-    await run.see(await runtime.reconcile(plan, context))
-    await run.dispatch({ type: 'answered' })
+    const reloader = reloaderOf(shop, run, runtime, () => startAgain(shop, run))
+    await whileRebuilt(reloader, run, plan, async () => {
+      await run.see(await runtime.reconcile(plan, context))
+      await run.dispatch({ type: 'answered' })
+    })
   } catch (error) {
     await run.dispatch(failure(run, toErrorShape(work.signal.aborted ? interruption(error) : error)))
     throw error
   }
+}
+
+/** Starts a run once more as it was started last, for a save that asks for another image or another Plan. */
+export async function startAgain(shop: Workshop, run: Run): Promise<void> {
+  const { workspace, services, environment, runtime, debug } = run.record
+  const params: StartParams = { path: workspace.root, services, env: environment, runtime, debug, environment: run.environment }
+  const ask: Ask = {
+    by: { command: 'shiv, reloading', pid: process.pid },
+    signal: new AbortController().signal,
+    emit: async () => {},
+  }
+  await startRun(shop, params, ask)
 }
 
 /** The run with its new Plan; one that lives elsewhere is taken down there first, so that nothing is started twice. */
@@ -136,6 +153,7 @@ async function takeDown(shop: Workshop, run: Run): Promise<void> {
     environment: process.env,
     step: (_name, work) => work(silent),
   })
+  await endReload(run)
   await runtime.remove(run.record.plan, { purge: false }, context)
   await run.routes.clear()
   run.isAttached = false

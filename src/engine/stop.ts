@@ -4,6 +4,7 @@ import type { Ask } from './parts.ts'
 import type { Workshop } from './workshop.ts'
 import type { RestartResult, StopResult, Target } from './results.ts'
 import { failure, type Run } from './run.ts'
+import { endReload, whilePaused } from './reload/attach.ts'
 import { planFor, realise } from './start.ts'
 import { operate, type Work } from './work.ts'
 
@@ -30,6 +31,7 @@ export async function stopRun(shop: Workshop, params: Target & { purge: boolean 
 export async function removeRun(shop: Workshop, run: Run, purge: boolean, work: Work): Promise<void> {
   const { record } = run
   await run.dispatch({ type: 'stop-asked' })
+  await endReload(run)
   try {
     const runtime = await shop.parts.runtime(record.runtime)
     await work.steps.step(`Stop ${record.workspace.name}`, () =>
@@ -67,7 +69,7 @@ async function removeServices(shop: Workshop, run: Run, rest: string[], work: Wo
     })
   }
   run.record = { ...record, services: rest, plan }
-  await realise(run, await shop.parts.runtime(record.runtime), work, process.env)
+  await realise(shop, run, await shop.parts.runtime(record.runtime), work)
 }
 
 /** Restarts each service without changing anything else. */
@@ -81,7 +83,9 @@ export async function restartRun(shop: Workshop, params: Target, ask: Ask): Prom
     const names = params.services.length > 0 ? params.services : plan.services.map((service) => service.name)
     const runtime = await shop.parts.runtime(run.record.runtime)
     const context = work.context(run, process.env)
-    for (const name of names) await work.steps.step(`Restart ${name}`, () => runtime.restart(plan, name, context))
+    await whilePaused(run, async () => {
+      for (const name of names) await work.steps.step(`Restart ${name}`, () => runtime.restart(plan, name, context))
+    })
     await run.see(await runtime.read(plan, context))
     return { version: 1, run: run.status(), durationMs: Math.round(performance.now() - began) }
   })

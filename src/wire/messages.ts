@@ -6,8 +6,10 @@ import type { ParityReport, Plan } from '../plan/types.ts'
 export type {
   EngineEvent as WireEvent,
   ExecResult,
+  LoopsResult,
   LogsResult,
   ParityResult,
+  ReloadStatus,
   RestartResult,
   RunState,
   RunStatus,
@@ -16,6 +18,7 @@ export type {
   StepEvent,
   StopResult,
   Target,
+  VerifyResult,
 } from '../engine/results.ts'
 
 /** The contract between CLI and daemon: one request object, then events, then one response object; each a line of JSON on the Unix socket. Methods are added, never removed. */
@@ -31,6 +34,8 @@ export type Request =
   | { method: 'parity'; params: StartParams & { verify: boolean } }
   | { method: 'logs'; params: Target & { sources: string[]; follow: boolean; tail?: number; since?: number } }
   | { method: 'exec'; params: Target & { argv: string[] } }
+  | { method: 'loops'; params: Target }
+  | { method: 'verify'; params: Target }
   | { method: 'doctor'; params: { fix: boolean; environment: NodeJS.ProcessEnv } }
   | { method: 'shutdown'; params?: ShutdownParams }
 
@@ -101,4 +106,5 @@ export interface DoctorCheck {
   needed?: string
 }
 
+export type { Loop } from '../engine/reload/loop.ts'
 export type { LogLine, ParityReport, Plan, RunEvent }

@@ -1,3 +1,4 @@
+import { describeLoop } from './loop.ts'
 import { formatDuration } from '../../core/duration.ts'
 import { harmless } from '../../core/harmless.ts'
 import type { Style } from '../../core/style.ts'
@@ -60,6 +61,8 @@ export function describeEvent(event: WireEvent, style: Style): { mark: string; t
       if (event.state !== 'crashed') return undefined
       return { mark: failedMark(style), text: describeHealth(event) }
     }
+    case 'loop':
+      return describeLoop(event.loop, style)
     case 'step':
     case 'log':
     case 'output':

@@ -1,0 +1,69 @@
+import { formatDuration } from '../../core/duration.ts'
+import { harmless } from '../../core/harmless.ts'
+import type { Style } from '../../core/style.ts'
+import { renderTable } from '../../core/table.ts'
+import type { Loop } from '../../wire/messages.ts'
+import { doneMark, failedMark } from './marks.ts'
+
+/** One line a loop: `orders  src/price.ts → synced 2 pods, restarted, serving in 61 ms  #17`; below it what went wrong. */
+export function describeLoop(loop: Loop, style: Style): { mark: string; text: string } {
+  const mark = loop.outcome === 'served' ? doneMark(style) : loop.outcome === 'failed' ? failedMark(style) : style.yellow('!')
+  const arrow = style.glyph('→', '->')
+  const head = `${style.bold(loop.service)}  ${filesOf(loop)} ${arrow} ${whatHappened(loop)}  ${style.dim(`#${loop.id}`)}`
+  const { error } = loop
+  const below = [
+    ...(error ? [`${style.red(error.code)}: ${harmless(error.message)}`] : []),
+    ...(error?.evidence ?? []).map((line) => `  ${harmless(line)}`),
+    ...(error?.hint ? [style.dim(`hint: ${harmless(error.hint)}`)] : []),
+    ...(loop.remarks ?? []).map((remark) => style.yellow(harmless(remark))),
+  ]
+  return { mark, text: [head, ...below.map((line) => `    ${line}`)].join('\n') }
+}
+
+/** A table of loops with the spans of each, longest span emphasised. */
+export function renderLoops(loops: Loop[], style: Style): string[] {
+  const phases = [...new Set(loops.flatMap(({ spans }) => spans.map(({ name }) => name)))]
+  const rows = loops.map((loop) => {
+    const longest = Math.max(...loop.spans.map(({ ms }) => ms))
+    const cells = phases.map((phase) => {
+      const span = loop.spans.filter(({ name }) => name === phase).reduce((sum, { ms }) => sum + ms, 0)
+      if (!loop.spans.some(({ name }) => name === phase)) return ''
+      return span === longest && loop.spans.length > 1 ? style.bold(milliseconds(span)) : milliseconds(span)
+    })
+    const outcome = loop.outcome === 'failed' ? style.red(loop.error?.code ?? 'failed') : loop.outcome
+    return [`#${loop.id}`, loop.service, filesOf(loop), loop.action, milliseconds(loop.durationMs), ...cells, outcome]
+  })
+  const header = ['LOOP', 'SERVICE', 'FILES', 'DID', 'WHOLE', ...phases.map((phase) => phase.toUpperCase()), 'OUTCOME']
+  return renderTable([header, ...rows], { indent: 2, header: style.dim })
+}
+
+function whatHappened(loop: Loop): string {
+  const time = formatDuration(loop.durationMs)
+  if (loop.outcome === 'kept') return 'nothing that runs was concerned'
+  if (loop.outcome === 'failed') return `failed after ${time}`
+  const replicas = `${loop.replicas} ${loop.replicas === 1 ? 'replica' : 'replicas'}`
+  const hasRestarted = loop.spans.some(({ name }) => name === 'restarted')
+  const did: Record<Loop['action'], string> = {
+    sync: `synced ${replicas}`,
+    build: `built, synced ${replicas}`,
+    install: `installed in ${replicas}`,
+    restart: loop.spans.some(({ name, ms }) => name === 'built' && ms > 1) ? 'built' : '',
+    image: 'another image',
+    plan: 'another plan',
+    none: 'nothing',
+  }
+  const steps = [did[loop.action], ...(hasRestarted ? [`restarted${loop.action === 'restart' ? ` ${replicas}` : ''}`] : [])]
+  const late = loop.pending > 0 ? ` (${loop.pending} to follow)` : ''
+  return `${[...steps.filter(Boolean), `serving in ${time}`].join(', ')}${late}`
+}
+
+function filesOf({ files, fileCount }: Loop): string {
+  const [first] = files
+  if (first === undefined) return 'what was due'
+  return fileCount === 1 ? harmless(first) : `${harmless(first)} and ${fileCount - 1} more`
+}
+
+/** Tenths below ten: a loop of a few milliseconds has spans of less. */
+function milliseconds(ms: number): string {
+  return ms < 10 ? `${ms.toFixed(1)} ms` : formatDuration(ms)
+}

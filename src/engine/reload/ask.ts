@@ -1,0 +1,51 @@
+import { get } from 'node:http'
+import { connect } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { ServicePlan } from '../../plan/types.ts'
+
+const PAUSE_MS = 5
+const PATIENCE_MS = 5_000
+
+/**
+ * Asks a service at its address of the front door, as its users do, until it answers; for HTTP its readiness path, else by a connection.
+ * Any answer below 500 is the service's own. Throws when aborted, and when there is no answer in five seconds.
+ */
+export async function askService(service: ServicePlan, directUrl: string | undefined, signal: AbortSignal): Promise<void> {
+  if (directUrl === undefined) return
+  const end = Date.now() + PATIENCE_MS
+  for (;;) {
+    const trouble = await once(service, directUrl, signal)
+    if (trouble === undefined) return
+    signal.throwIfAborted()
+    if (Date.now() > end) throw new Error(`${service.name} is ready, but does not answer at ${directUrl}: ${trouble}`)
+    await delay(PAUSE_MS, undefined, { signal })
+  }
+}
+
+function once(service: ServicePlan, directUrl: string, signal: AbortSignal): Promise<string | undefined> {
+  const isHttp = directUrl.startsWith('http:')
+  const port = Number(directUrl.split(':').at(-1))
+  return new Promise((resolve) => {
+    if (!isHttp) {
+      const socket = connect({ host: '127.0.0.1', port, timeout: 1_000 })
+      const done = (trouble: string | undefined) => {
+        socket.destroy()
+        resolve(trouble)
+      }
+      socket
+        .on('connect', () => done(undefined))
+        .on('timeout', () => done('no answer'))
+        .on('error', ({ message }) => done(message))
+      return
+    }
+    const path = service.health?.readinessPath ?? '/'
+    const asking = get(
+      { host: '127.0.0.1', port, path, agent: false, signal, headers: { host: `localhost:${port}` } },
+      (answer) => {
+        answer.resume()
+        resolve((answer.statusCode ?? 500) < 500 ? undefined : `it answered ${answer.statusCode}`)
+      },
+    )
+    asking.on('error', ({ message }) => resolve(message))
+  })
+}

@@ -1,0 +1,81 @@
+import { join } from 'node:path'
+import { toErrorShape } from '../../core/errors.ts'
+import type { Plan } from '../../plan/types.ts'
+import type { Runtime } from '../ports.ts'
+import type { Run } from '../run.ts'
+import type { Workshop } from '../workshop.ts'
+import { createSteps } from '../steps.ts'
+import { askService } from './ask.ts'
+import { RunReloader } from './run-reloader.ts'
+
+/** How long requests in flight may take before a restart no longer waits for them. */
+const DRAIN_MS = 2_000
+
+/** The reloader of a run, made when it is first needed. `restart` makes the run anew from its files. */
+export function reloaderOf(shop: Workshop, run: Run, runtime: Runtime, restart: () => Promise<void>): RunReloader {
+  const { parts } = shop
+  if (run.reloader && run.reloader.runtime === runtime) return run.reloader
+  run.reloader = new RunReloader(run.record.plan, {
+    log: parts.log,
+    folder: shop.store.folder(run.id),
+    runtime,
+    watcher: () => parts.watcher(),
+    rules: async (service) => (await parts.planner()).reloadRules(service, run.record.workspace.root),
+    command: async (argv, options) => (await parts.command())(argv, options),
+    context: (signal) => run.context({ signal, environment: run.environment, step: createSteps(() => {}).step }),
+    hold: (service) => run.routes.hold(service, DRAIN_MS),
+    ask: (service, signal) => askService(service, run.routes.address(service.name)?.directUrl, signal),
+    restart,
+    tell: (loop) => run.tell({ kind: 'loop', loop: parts.redactor.deep(loop) }),
+  })
+  return run.reloader
+}
+
+/** Does `work`, which changes what runs, while nothing is reloaded; then saves of meanwhile are brought. */
+export async function whilePaused<T>(run: Run, work: () => Promise<T>): Promise<T> {
+  await run.reloader?.pause()
+  try {
+    return await work()
+  } finally {
+    if (isLiving(run)) await run.reloader?.resume()
+  }
+}
+
+/** Makes a Plan real while nothing is reloaded; its images are then what edits are counted from. */
+export async function whileRebuilt<T>(reloader: RunReloader, run: Run, plan: Plan, work: () => Promise<T>): Promise<T> {
+  await reloader.pause()
+  try {
+    const surveys = await reloader.survey(plan)
+    const result = await work()
+    await reloader.commit(plan, surveys)
+    return result
+  } finally {
+    if (isLiving(run)) await reloader.resume()
+  }
+}
+
+/** Takes up reloading after a daemon that was killed. A run that cannot be reloaded runs all the same. */
+export async function recallReload(shop: Workshop, run: Run, reloader: RunReloader): Promise<void> {
+  try {
+    await reloader.recall()
+    await reloader.resume()
+  } catch (error) {
+    const { code, message } = toErrorShape(error)
+    shop.parts.log.error('a run cannot be reloaded', { id: run.id, code, cause: message })
+  }
+}
+
+/** Ends reloading with its run. */
+export async function endReload(run: Run): Promise<void> {
+  await run.reloader?.close()
+  run.reloader = undefined
+}
+
+/** Where a run's loops are kept. */
+export function loopFile(folder: string): string {
+  return join(folder, 'loops.jsonl')
+}
+
+function isLiving(run: Run): boolean {
+  return run.isAttached && (run.record.state === 'running' || run.record.state === 'degraded')
+}

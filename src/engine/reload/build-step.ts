@@ -1,0 +1,55 @@
+import { isAbsolute, join } from 'node:path'
+import { harmless } from '../../core/harmless.ts'
+import { ShivError } from '../../core/errors.ts'
+import type { ServicePlan } from '../../plan/types.ts'
+import type { BuildRule } from './reloader-parts.ts'
+
+/** Runs a command of this machine to its end, without a shell. Resolves also when it fails; `lines` are the last that it wrote. */
+export type HostCommand = (
+  argv: string[],
+  options: { cwd: string; env: NodeJS.ProcessEnv; signal: AbortSignal },
+) => Promise<{ code: number; lines: string[] }>
+
+const GO_ARCHITECTURES: Record<string, string> = { x64: 'amd64', arm64: 'arm64' }
+
+/** The caller's own, with the tools of the service's folder first, and what the rule sets. A build for Linux is for a node of this machine's kind. */
+export function buildEnvironment(environment: NodeJS.ProcessEnv, service: ServicePlan, rule: BuildRule): NodeJS.ProcessEnv {
+  const own = (service.language.process.path ?? [])
+    .filter((folder) => !folder.includes('${'))
+    .map((folder) => join(service.root, folder))
+  return {
+    ...environment,
+    PATH: [...own, environment['PATH'] ?? ''].join(':'),
+    ...(rule.env?.['GOOS'] && { GOARCH: GO_ARCHITECTURES[process.arch] }),
+    ...rule.env,
+  }
+}
+
+/** Absolute path of what a build rule makes. */
+export function artefactOf(service: ServicePlan, rule: BuildRule, out: string): string {
+  const from = rule.sync.from.replaceAll('${out}', out).replaceAll('${service.name}', service.name)
+  return isAbsolute(from) ? from : join(service.root, from)
+}
+
+/** `main.go:12:5`, `src/price.ts(3,7)`: where a compiler points. */
+const PLACES = [/^\s*(?:\.\/)?([\w@./-]+\.\w+):(\d+)(?::(\d+))?/, /^\s*(?:\.\/)?([\w@./-]+\.\w+)\((\d+),(\d+)\)/]
+
+/** A build that failed, with the compiler's own places first. */
+export function buildFailed(service: ServicePlan, argv: string[], result: { code: number; lines: string[] }): ShivError {
+  const lines = result.lines.map((line) => harmless(line)).filter((line) => line.trim() !== '')
+  const place = lines.map(placeOf).find((found) => found !== undefined)
+  const where = place ? ` at ${place}` : ''
+  return new ShivError(`${service.name} does not build${where}; the version before goes on serving.`, {
+    code: 'RELOAD_BUILD_FAILED',
+    evidence: lines.slice(-20),
+    hint: `mend it and save, or see it whole: cd ${service.root} && ${argv.join(' ')}`,
+  })
+}
+
+function placeOf(line: string): string | undefined {
+  for (const pattern of PLACES) {
+    const match = pattern.exec(line)
+    if (match) return match.slice(1).filter(Boolean).join(':')
+  }
+  return undefined
+}

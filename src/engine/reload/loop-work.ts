@@ -1,0 +1,52 @@
+import { ShivError } from '../../core/errors.ts'
+import type { ReloadRestart, ReloadRule } from '../../spec/reload-policy.ts'
+import type { ReloadOutcome } from '../ports.ts'
+import type { LoopAction } from './loop.ts'
+import type { BuildRule, Verdict } from './reloader-parts.ts'
+
+export interface Judged {
+  path: string
+  verdict: Verdict
+}
+
+/** What the saves of one loop ask for together. */
+export interface Work {
+  action: LoopAction
+  builds: BuildRule[]
+  restart: ReloadRestart
+  remarks: string[]
+}
+
+/** The strongest of what is asked for: another Plan above another image, an install above a build, a build above a copy. `restart` is the policy's own. */
+export function workOf(verdicts: Judged[], restart: ReloadRestart): Work {
+  const of = (action: Verdict['action']) => verdicts.filter(({ verdict }) => verdict.action === action)
+  const remarks = of('unmatched').map(({ path, verdict }) => `${path}: ${verdict.why}`)
+  const builds = [...new Set(of('build').map(({ verdict }) => verdict.rule as BuildRule))]
+  const action: LoopAction =
+    (of('plan').length > 0 && 'plan') ||
+    (of('image').length > 0 && 'image') ||
+    (of('install').length > 0 && 'install') ||
+    (builds.length > 0 && 'build') ||
+    (of('sync').length > 0 && 'sync') ||
+    'none'
+  const rules = verdicts.flatMap(({ verdict }) => (verdict.rule ? [verdict.rule] : []))
+  return { action, builds, restart: strongest(rules, restart), remarks }
+}
+
+/** One restart serves all files of a loop: the process's own above a signal, a signal above none. */
+function strongest(rules: ReloadRule[], policy: ReloadRestart): ReloadRestart {
+  const wanted = rules.map((rule) => ('restart' in rule && rule.restart) || policy)
+  if (wanted.length === 0 || wanted.includes('process')) return wanted.length === 0 ? policy : 'process'
+  return wanted.find((restart) => restart !== 'none') ?? 'none'
+}
+
+/** An edit that a replica does not run with. */
+export function notReady(service: string, replica: ReloadOutcome['replicas'][number]): ShivError {
+  const { id, cause, evidence, isServingOld } = replica
+  const goesOn = isServingOld ? ' The version before goes on serving.' : ''
+  return new ShivError(`${service} does not run with this edit: ${cause ?? `${id} did not become ready`}.${goesOn}`, {
+    code: 'RELOAD_NOT_READY',
+    hint: `the next save is tried at once; all that it wrote: shiv logs ${service}`,
+    ...(evidence && { evidence }),
+  })
+}

@@ -1,0 +1,57 @@
+import type { Log } from '../../core/log.ts'
+import type { ServicePlan } from '../../plan/types.ts'
+import type { ReloadRule } from '../../spec/reload-policy.ts'
+import type { ReloadOrder, ReloadOutcome, Watcher } from '../ports.ts'
+import type { Loop, LoopTrace } from './loop.ts'
+
+/** What a save of a file does, as the Plan's rules have it. */
+export interface Verdict {
+  action: 'ignore' | 'sync' | 'build' | 'image' | 'install' | 'plan' | 'unmatched'
+  why: string
+  rule?: ReloadRule
+  /** For `sync` and `install`: absolute path in the container. */
+  target?: string
+}
+
+export interface SourceRules {
+  isIgnored(path: string, isFolder: boolean): boolean
+  verdict(path: string): Verdict
+}
+
+/** What a service's reloader needs of the run around it. */
+export interface ReloaderParts {
+  log: Log
+  watcher: Watcher
+  rules: SourceRules
+  /** Runs what a build rule says; throws RELOAD_BUILD_FAILED. Undefined where the runtime prepares by itself. */
+  build(service: ServicePlan, rule: BuildRule, signal: AbortSignal): Promise<void>
+  /** Absolute path of a build rule's artefact. */
+  artefact(service: ServicePlan, rule: BuildRule): string
+  /** The runtime runs the working copy: nothing is copied, and its own preparation stands for build, install and image. */
+  prepare: ((service: ServicePlan, signal: AbortSignal) => Promise<void>) | undefined
+  apply(order: Omit<ReloadOrder, 'hold'>): Promise<ReloadOutcome>
+  /** Asks the service through the front door; resolves when the answer came. */
+  ask(service: string, signal: AbortSignal): Promise<void>
+  /** The whole run is reconciled: another image, or another Plan. Not awaited: it pauses this reloader. */
+  reconcile(action: 'image' | 'plan', begun: { trace: LoopTrace; files: string[]; service: string }): void
+  nextLoop(): number
+  tell(loop: Loop): void
+  /** Remembers what must survive the daemon. */
+  keep(state: KeptState): Promise<void>
+}
+
+/** Stamps by path. */
+export type Survey = Record<string, string>
+
+export type BuildRule = Extract<ReloadRule, { do: 'build' }>
+
+/** What the next daemon must know to find out what was edited while none watched. */
+export interface KeptState {
+  version: 1
+  /** The tree that the image was made of. */
+  base: Survey
+  /** Indices of build rules whose artefact is in the overlay. */
+  built: number[]
+  /** Of the last order that every replica took. */
+  mark: string
+}

@@ -1,0 +1,262 @@
+import { mkdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { writeFileAtomic } from '../../core/atomic-file.ts'
+import { toErrorShape } from '../../core/errors.ts'
+import type { Log } from '../../core/log.ts'
+import type { Plan, ServicePlan } from '../../plan/types.ts'
+import type { ReloadOrder, ReloadOutcome, RunContext, Runtime, Watcher } from '../ports.ts'
+import { artefactOf, buildEnvironment, buildFailed, type HostCommand } from './build-step.ts'
+import type { Loop, LoopTrace } from './loop.ts'
+import type { ReloadStatus, VerifyResult } from '../results.ts'
+import { openLoopLog, type LoopLog } from './loop-log.ts'
+import type { BuildRule, KeptState, SourceRules, Survey } from './reloader-parts.ts'
+import { ServiceReloader } from './service-reloader.ts'
+
+/** What reloading needs of the run and of the machine around it. */
+export interface RunReloaderParts {
+  log: Log
+  /** The run's own folder. */
+  folder: string
+  runtime: Runtime
+  watcher(): Promise<Watcher>
+  rules(service: ServicePlan): Promise<SourceRules>
+  command: HostCommand
+  context(signal: AbortSignal): RunContext
+  /** Keeps a service's requests at the front door. */
+  hold(service: string): Promise<() => void>
+  /** Resolves when the service has answered through the front door. */
+  ask(service: ServicePlan, signal: AbortSignal): Promise<void>
+  /** Makes the whole run anew from its files; resolves when it answers. */
+  restart(): Promise<void>
+  tell(loop: Loop): void
+}
+
+/** Hot reload of one run: a reloader for each service whose Plan has a policy. Idle until resumed. */
+export class RunReloader {
+  readonly services = new Map<string, ServiceReloader>()
+  private readonly parts: RunReloaderParts
+  private plan: Plan
+  private loops: Promise<LoopLog> | undefined
+  private log: LoopLog | undefined
+
+  get runtime(): Runtime {
+    return this.parts.runtime
+  }
+
+  constructor(plan: Plan, parts: RunReloaderParts) {
+    this.plan = plan
+    this.parts = parts
+  }
+
+  /** Ends what is being done; nothing happens until `resume`. */
+  async pause(): Promise<void> {
+    await Promise.all([...this.services.values()].map((service) => service.pause()))
+  }
+
+  /** Before a Plan is made real: the trees as they are now, which its images will be made of. */
+  async survey(plan: Plan): Promise<Map<string, Survey>> {
+    const { reload } = this.parts.runtime
+    const wanted = reload ? plan.services.filter((service) => service.reload !== undefined) : []
+    const surveys = new Map<string, Survey>()
+    for (const service of wanted) {
+      const known = this.services.get(service.name)
+      const isSame = known && JSON.stringify(known.service) === JSON.stringify(service)
+      const reloader = isSame ? known : await this.make(service)
+      if (!isSame) {
+        await known?.close()
+        this.services.set(service.name, reloader)
+      }
+      surveys.set(service.name, reloader.survey())
+    }
+    return surveys
+  }
+
+  /** The Plan is real, and its images were made of these trees. */
+  async commit(plan: Plan, surveys: Map<string, Survey>): Promise<void> {
+    this.plan = plan
+    for (const [name, service] of this.services) {
+      const survey = surveys.get(name)
+      if (survey) service.rebase(survey)
+      else {
+        await service.close()
+        this.services.delete(name)
+      }
+    }
+  }
+
+  /** After a daemon that was killed: what it kept, so that edits of meanwhile are found. */
+  async recall(): Promise<void> {
+    const surveys = await this.survey(this.plan)
+    for (const [name, service] of this.services) {
+      const kept = await readKept(this.keptFile(name))
+      if (kept) await service.recall(kept)
+      else service.rebase(surveys.get(name) ?? {})
+    }
+  }
+
+  /** Watches, and brings what was edited meanwhile. A service that cannot be watched is told and does not keep the others. */
+  async resume(): Promise<void> {
+    this.log ??= await this.openLog()
+    await Promise.all(
+      [...this.services.values()].map(async (service) => {
+        try {
+          await service.resume()
+        } catch (error) {
+          const { code, message } = toErrorShape(error)
+          this.parts.log.error(message, { code, service: service.service.name })
+        }
+      }),
+    )
+  }
+
+  /** What replicas hold, by service. */
+  async holdings(signal: AbortSignal): Promise<Map<string, ReloadStatus>> {
+    const context = this.parts.context(signal)
+    const entries = [...this.services].map(async ([name, service]): Promise<[string, ReloadStatus]> => {
+      const replicas = await this.parts.runtime.reload!.holdings(this.plan, name, context)
+      return [
+        name,
+        {
+          isCurrent: service.isCurrent && replicas.every(({ mark }) => mark === service.currentMark),
+          mark: service.currentMark,
+          replicas,
+        },
+      ]
+    })
+    return new Map(await Promise.all(entries))
+  }
+
+  /** Compares what every replica holds with the working copy. */
+  async verify(names: string[], signal: AbortSignal): Promise<VerifyResult['services']> {
+    const context = this.parts.context(signal)
+    const chosen = [...this.services].filter(([name]) => names.length === 0 || names.includes(name))
+    return Promise.all(
+      chosen.map(async ([name, service]) => {
+        const { expected, beyond } = await service.expected()
+        const replicas = await this.parts.runtime.reload!.verify(this.plan, name, expected, context)
+        // A file that was never edited and that the image was made without is not missed.
+        const meant = replicas.map((replica) => ({
+          ...replica,
+          differing: replica.differing.filter(({ path, actual }) => actual !== undefined || beyond.has(path)),
+        }))
+        return { name, files: expected.size, replicas: meant }
+      }),
+    )
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.services.values()].map((service) => service.close()))
+    await this.log?.flushed()
+  }
+
+  /** Oldest first. */
+  async history(): Promise<Loop[]> {
+    return (await this.openLog()).all()
+  }
+
+  private openLog(): Promise<LoopLog> {
+    const failed = (error: unknown) => this.parts.log.error('a loop could not be written', { cause: String(error) })
+    return (this.loops ??= openLoopLog(join(this.parts.folder, 'loops.jsonl'), failed))
+  }
+
+  private async make(service: ServicePlan): Promise<ServiceReloader> {
+    const { parts } = this
+    const reload = parts.runtime.reload!
+    this.log ??= await this.openLog()
+    const log = this.log
+    return new ServiceReloader(service, {
+      log: parts.log,
+      watcher: await parts.watcher(),
+      rules: await parts.rules(service),
+      build: (service, rule, signal) => this.build(service, rule, signal),
+      artefact: (service, rule) => artefactOf(service, rule, this.outFolder(service)),
+      prepare: reload.prepare && ((service, signal) => reload.prepare!(this.plan, service.name, parts.context(signal))),
+      apply: (order) => this.apply(order),
+      ask: (name, signal) =>
+        parts.ask(
+          this.plan.services.find((service) => service.name === name)!,
+          signal,
+        ),
+      reconcile: (action, begun) => void this.reconcile(action, begun),
+      nextLoop: () => log.nextId(),
+      tell: (loop) => this.tell(loop),
+      keep: (state) => this.keep(service.name, state),
+    })
+  }
+
+  private apply(order: Omit<ReloadOrder, 'hold'>): Promise<ReloadOutcome> {
+    const whole: ReloadOrder = { ...order, hold: () => this.parts.hold(order.service.name) }
+    return this.parts.runtime.reload!.apply(this.plan, whole, this.parts.context(order.signal))
+  }
+
+  private async build(service: ServicePlan, rule: BuildRule, signal: AbortSignal): Promise<void> {
+    const out = this.outFolder(service)
+    await mkdir(out, { recursive: true, mode: 0o700 })
+    const argv = rule.run.map((word) => word.replaceAll('${out}', out).replaceAll('${service.name}', service.name))
+    const environment = this.parts.context(signal).environment
+    const result = await this.parts.command(argv, {
+      cwd: service.root,
+      env: buildEnvironment(environment, service, rule),
+      signal,
+    })
+    signal.throwIfAborted()
+    if (result.code !== 0) throw buildFailed(service, argv, result)
+  }
+
+  /** Apart from the embedded runtime's own artefacts: these are for the cluster's nodes. */
+  private outFolder(service: ServicePlan): string {
+    return join(this.parts.folder, 'reload', 'out', service.name)
+  }
+
+  private async reconcile(
+    action: 'image' | 'plan',
+    begun: { trace: LoopTrace; files: string[]; service: string },
+  ): Promise<void> {
+    const { trace, files, service } = begun
+    const end = { outcome: 'served' as Loop['outcome'], error: undefined as Loop['error'] }
+    try {
+      await this.parts.restart()
+      trace.passed('served')
+    } catch (error) {
+      end.outcome = 'failed'
+      end.error = toErrorShape(error)
+    }
+    this.tell({
+      id: this.log!.nextId(),
+      service,
+      files: files.slice(0, 10),
+      fileCount: files.length,
+      action,
+      savedAt: trace.savedAt,
+      spans: trace.spans,
+      durationMs: trace.durationMs,
+      outcome: end.outcome,
+      replicas: this.plan.services.find(({ name }) => name === service)?.replicas.min ?? 0,
+      pending: 0,
+      ...(end.error && { error: end.error }),
+    })
+  }
+
+  private tell(loop: Loop): void {
+    this.log!.add(loop)
+    this.parts.tell(loop)
+  }
+
+  private keptFile(service: string): string {
+    return join(this.parts.folder, 'reload', `${service}.json`)
+  }
+
+  private async keep(service: string, state: KeptState): Promise<void> {
+    await mkdir(join(this.parts.folder, 'reload'), { recursive: true, mode: 0o700 })
+    await writeFileAtomic(this.keptFile(service), JSON.stringify(state))
+  }
+}
+
+async function readKept(path: string): Promise<KeptState | undefined> {
+  try {
+    const value = JSON.parse(await readFile(path, 'utf8')) as KeptState
+    return value.version === 1 && typeof value.base === 'object' ? value : undefined
+  } catch {
+    return undefined // never kept, or torn: then the tree as it is now is the base
+  }
+}

@@ -1,0 +1,320 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { toErrorShape, type ErrorShape } from '../../core/errors.ts'
+import type { ServicePlan } from '../../plan/types.ts'
+import type { ReloadOutcome, WatchBatch, Watching } from '../ports.ts'
+import { now, saveTime, LoopTrace, type Loop } from './loop.ts'
+import { OverlayBook } from './overlay-book.ts'
+import { notReady, workOf, type Judged, type Work } from './loop-work.ts'
+import type { BuildRule, KeptState, ReloaderParts, Survey } from './reloader-parts.ts'
+import { hashText, SourceTree } from './source-tree.ts'
+
+/** So long a service may take to become ready before a newer save overtakes it. */
+const PATIENCE_MS = 1_000
+/** An editor that writes in place empties the file first; the bytes follow within this. */
+const EMPTY_MS = 5
+const RETRY_MS = 2_000
+
+/** Turns saves of one service's files into running code, one loop after the other, the newest state winning. */
+export class ServiceReloader {
+  service: ServicePlan
+  readonly tree: SourceTree
+  readonly book = new OverlayBook()
+  private readonly parts: ReloaderParts
+  private readonly built = new Set<number>()
+  private base: Survey = {}
+  /** Stamps by path of what the last order brought, above the image's. */
+  private brought = new Map<string, string | undefined>()
+  private mark = ''
+  private readonly pending = new Map<string, number>()
+  private isComplete = true
+  private firstSeen = 0
+  private watching: Watching | undefined
+  private turn: Promise<void> | undefined
+  private current = new AbortController()
+  private isPaused = true
+  private retry: NodeJS.Timeout | undefined
+  /** The last order did not reach everybody, or was given up: it is due again. */
+  private isDue = false
+  private phase: 'idle' | 'early' | 'applied' = 'idle'
+  /** Saves of a loop that was given up: the next one answers them too, and its clock began with them. */
+  private owed: { paths: string[]; savedAt: number; seenAt: number } | undefined
+
+  constructor(service: ServicePlan, parts: ReloaderParts) {
+    this.service = service
+    this.parts = parts
+    this.tree = new SourceTree(service.root, parts.rules.isIgnored)
+  }
+
+  /** The tree as it is before an image is made of it. */
+  survey(): Survey {
+    this.tree.scan()
+    return Object.fromEntries([...this.tree.files].map(([path, { stamp }]) => [path, stamp]))
+  }
+
+  /** Replicas have an image that was made of this tree; what was edited since is beyond it. */
+  rebase(survey: Survey): void {
+    this.base = survey
+    this.brought = new Map(Object.entries(survey))
+    this.book.clear()
+    this.built.clear()
+    this.owed = undefined
+    this.isDue = false
+    this.mark = ''
+  }
+
+  /** Takes up what an earlier daemon kept: what differs from its base was edited since the image was made. */
+  async recall(kept: KeptState): Promise<void> {
+    this.base = kept.base
+    this.brought = new Map(Object.entries(kept.base))
+    this.mark = kept.mark
+    const rules = this.service.reload?.rules ?? []
+    for (const index of kept.built) {
+      const rule = rules[index]
+      if (rule?.do !== 'build') continue
+      this.built.add(index)
+      await this.book.takeArtefact(this.parts.artefact(this.service, rule), rule.sync.to)
+    }
+  }
+
+  /** Begins to watch, and brings what was edited meanwhile. */
+  async resume(): Promise<void> {
+    this.isPaused = false
+    this.watching ??= await this.parts.watcher.watch(this.service.root, {
+      isIgnored: this.parts.rules.isIgnored,
+      onBatch: (batch) => this.hear(batch),
+      onDegraded: ({ code, message, hint }) => this.parts.log.warn(message, { code, hint, service: this.service.name }),
+    })
+    this.tree.scan()
+    const due = this.unbrought()
+    if (due.length > 0) this.owed = { savedAt: now(), seenAt: now(), ...this.owed, paths: due }
+    if (this.hasWork) this.pump()
+    await this.keep()
+  }
+
+  /** Paths whose state now is not what the last order brought, or the image has. */
+  private unbrought(): string[] {
+    const { files } = this.tree
+    const paths = new Set([...this.brought.keys(), ...files.keys()])
+    return [...paths].filter((path) => files.get(path)?.stamp !== this.brought.get(path))
+  }
+
+  private get hasWork(): boolean {
+    return this.pending.size > 0 || !this.isComplete || this.owed !== undefined || this.isDue
+  }
+
+  /** Gives up what is being done and does nothing until resumed; saves are gathered meanwhile. */
+  async pause(): Promise<void> {
+    this.isPaused = true
+    clearTimeout(this.retry)
+    this.current.abort()
+    await this.turn
+  }
+
+  async close(): Promise<void> {
+    await this.pause()
+    await this.watching?.close()
+    this.watching = undefined
+  }
+
+  /** Of what every replica should hold. */
+  get currentMark(): string {
+    return this.mark
+  }
+
+  /** Hashes by path in the container of all that is copied there, and which of them were edited since the image was made. */
+  async expected(): Promise<{ expected: Map<string, string>; beyond: Set<string> }> {
+    const expected = new Map<string, string>()
+    for (const path of this.tree.files.keys()) {
+      const { action, target } = this.parts.rules.verdict(path)
+      const hash = action === 'sync' && target !== undefined ? await this.tree.hash(path) : undefined
+      if (hash !== undefined && target !== undefined) expected.set(target, hash)
+    }
+    const { overlay } = this.book
+    for (const [target, { hash }] of overlay) expected.set(target, hash)
+    return { expected, beyond: new Set(overlay.keys()) }
+  }
+
+  get isCurrent(): boolean {
+    return !this.hasWork && this.turn === undefined
+  }
+
+  private hear(batch: WatchBatch): void {
+    if (this.pending.size === 0 && this.isComplete) this.firstSeen = batch.seenAt
+    for (const path of batch.paths) if (!this.pending.has(path)) this.pending.set(path, batch.seenAt)
+    this.isComplete &&= batch.isComplete
+    this.pump()
+    // What is on its way is overtaken; what waits in vain for readiness too, but a restart that goes well ends first.
+    if (this.phase === 'early') this.current.abort()
+    else if (this.phase === 'applied') setTimeout(() => this.pending.size > 0 && this.current.abort(), PATIENCE_MS).unref()
+  }
+
+  private pump(): void {
+    if (this.turn !== undefined || this.isPaused) return
+    this.turn = this.work()
+      .catch((error: unknown) =>
+        this.parts.log.error('a reload went wrong', { service: this.service.name, cause: String(error) }),
+      )
+      .finally(() => {
+        this.turn = undefined
+        this.phase = 'idle'
+        if (!this.isPaused && (this.pending.size > 0 || !this.isComplete || this.owed)) this.pump()
+      })
+  }
+
+  private async work(): Promise<void> {
+    this.current = new AbortController()
+    const { signal } = this.current
+    const heard = [...this.pending.keys()]
+    const seenAt = this.owed?.seenAt ?? (heard.length > 0 ? this.firstSeen : now())
+    this.pending.clear()
+    const fresh = this.isComplete ? this.tree.refresh(heard) : this.tree.scan()
+    this.isComplete = true
+    await this.settleEmpty(fresh)
+    const changed = [...new Set([...(this.owed?.paths ?? []), ...fresh])]
+    if (changed.length === 0 && !this.isDue) return
+    const savedAt = this.owed?.savedAt ?? saveTime(seenAt, earliest(fresh.map((path) => this.tree.files.get(path)?.modifiedMs)))
+    this.owed = undefined
+    const trace = new LoopTrace(savedAt, seenAt)
+    const verdicts = changed.map((path) => ({ path, verdict: this.parts.rules.verdict(path) }))
+    const work = workOf(verdicts, this.service.reload?.restart ?? 'process')
+    trace.passed('classified')
+    const files = verdicts.filter(({ verdict }) => verdict.action !== 'ignore').map(({ path }) => path)
+    for (const path of changed) this.brought.set(path, this.tree.files.get(path)?.stamp)
+    if (files.length === 0 && !this.isDue) return
+    if (work.action === 'plan' || (work.action === 'image' && !this.parts.prepare)) {
+      return this.parts.reconcile(work.action, { trace, files, service: this.service.name })
+    }
+    if (work.action === 'none' && !this.isDue) return this.tell(trace, files, work, { outcome: 'kept' })
+    try {
+      await this.bring(verdicts, work, trace, files, signal)
+    } catch (error) {
+      this.isDue = true
+      if (signal.aborted) this.owed = { paths: changed, savedAt, seenAt }
+      else this.tell(trace, files, work, { outcome: 'failed', error: toErrorShape(error) })
+    }
+  }
+
+  /** The old bytes of a file that is being written in place are not worth a restart. */
+  private async settleEmpty(changed: string[]): Promise<void> {
+    const isEmpty = changed.some((path) => this.tree.files.get(path)?.sizeBytes === 0)
+    if (!isEmpty) return
+    await delay(EMPTY_MS)
+    this.tree.refresh(changed)
+  }
+
+  private async bring(verdicts: Judged[], work: Work, trace: LoopTrace, files: string[], signal: AbortSignal): Promise<void> {
+    // A build is not given up for a newer save: one that is overtaken again and again would never end.
+    this.phase = 'idle'
+    const isBuilt = this.parts.prepare !== undefined || work.builds.length > 0
+    if (this.parts.prepare) await this.parts.prepare(this.service, signal)
+    else for (const rule of work.builds) await this.buildOne(rule, signal)
+    if (isBuilt) trace.passed('built')
+    const refused = this.parts.prepare ? [] : await this.takeAll(verdicts)
+    const id = this.parts.nextLoop()
+    const mark = this.parts.prepare ? this.chain(files) : this.book.mark
+    this.phase = 'early'
+    const outcome = await this.parts.apply({
+      service: this.service,
+      sequence: id,
+      overlay: this.book.overlay,
+      mark,
+      restart: work.restart,
+      passed: (phase) => {
+        if (phase === 'applied') this.phase = 'applied'
+        trace.passed(phase)
+      },
+      signal,
+    })
+    this.mark = mark
+    this.isDue = refused.length > 0 || outcome.replicas.some(({ refused = [] }) => refused.length > 0)
+    if (this.isDue) this.tryAgain()
+    await this.conclude(trace, files, work, { id, outcome, refused, signal })
+    await this.keep()
+  }
+
+  private async buildOne(rule: BuildRule, signal: AbortSignal): Promise<void> {
+    await this.parts.build(this.service, rule, signal)
+    await this.book.takeArtefact(this.parts.artefact(this.service, rule), rule.sync.to)
+    this.built.add(this.service.reload!.rules.indexOf(rule))
+  }
+
+  /** Returns the files that cannot be read, as the user must see them. */
+  private async takeAll(verdicts: Judged[]): Promise<string[]> {
+    const refused: string[] = []
+    for (const { path, verdict } of verdicts) {
+      if (verdict.target === undefined || (verdict.action !== 'sync' && verdict.action !== 'install')) continue
+      if (!(await this.book.take(this.tree, path, verdict.target))) refused.push(`${path}: it cannot be read`)
+    }
+    return refused
+  }
+
+  private async conclude(
+    trace: LoopTrace,
+    files: string[],
+    work: Work,
+    { id, outcome, refused, signal }: { id: number; outcome: ReloadOutcome; refused: string[]; signal: AbortSignal },
+  ): Promise<void> {
+    const failed = outcome.replicas.filter(({ state }) => state === 'failed')
+    const ready = outcome.replicas.filter(({ state }) => state === 'ready')
+    const remarks = [
+      ...work.remarks,
+      ...refused,
+      ...new Set(outcome.replicas.flatMap(({ refused = [] }) => refused.map(({ path, cause }) => `${path}: ${cause}`))),
+    ]
+    const counts = { id, replicas: ready.length, pending: outcome.replicas.filter(({ state }) => state === 'pending').length }
+    const first = failed[0]
+    if (first) {
+      const error = notReady(this.service.name, first)
+      return this.tell(trace, files, { ...work, remarks }, { ...counts, outcome: 'failed', error: toErrorShape(error) })
+    }
+    if (ready.length > 0) {
+      await this.parts.ask(this.service.name, signal)
+      trace.passed('served')
+    }
+    this.tell(trace, files, { ...work, remarks }, { ...counts, outcome: 'served' })
+  }
+
+  private tell(
+    trace: LoopTrace,
+    files: string[],
+    work: Work,
+    end: { id?: number; outcome: Loop['outcome']; replicas?: number; pending?: number; error?: ErrorShape },
+  ): void {
+    const { id = this.parts.nextLoop(), replicas = 0, pending = 0, outcome, error } = end
+    this.parts.tell({
+      id,
+      service: this.service.name,
+      files: files.slice(0, 10),
+      fileCount: files.length,
+      action: this.parts.prepare && work.action !== 'none' ? 'restart' : work.action,
+      savedAt: trace.savedAt,
+      spans: trace.spans,
+      durationMs: trace.durationMs,
+      outcome,
+      replicas,
+      pending,
+      ...(error && { error }),
+      ...(work.remarks.length > 0 && { remarks: work.remarks }),
+    })
+  }
+
+  /** Where nothing is copied, what a process runs is told from what went before and what changed. */
+  private chain(files: string[]): string {
+    const stamps = files.map((path) => `${path}\0${this.tree.files.get(path)?.stamp ?? ''}`)
+    return hashText([this.mark, ...stamps].join('\0')).slice(0, 16)
+  }
+
+  private tryAgain(): void {
+    clearTimeout(this.retry)
+    this.retry = setTimeout(() => this.pump(), RETRY_MS).unref()
+  }
+
+  private keep(): Promise<void> {
+    return this.parts.keep({ version: 1, base: this.base, built: [...this.built], mark: this.mark })
+  }
+}
+
+function earliest(times: (number | undefined)[]): number | undefined {
+  const known = times.filter((time) => time !== undefined)
+  return known.length > 0 ? Math.min(...known) : undefined
+}

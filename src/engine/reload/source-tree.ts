@@ -1,0 +1,146 @@
+import { createHash } from 'node:crypto'
+import { createReadStream, lstatSync, readdirSync, readFileSync, readlinkSync, type BigIntStats } from 'node:fs'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+
+/** A file of the working copy, as it was when it was last looked at. */
+export interface SourceFile {
+  /** Changes whenever the file's bytes or mode may have changed. */
+  stamp: string
+  mode: number
+  sizeBytes: number
+  /** Epoch milliseconds, with fractions. */
+  modifiedMs: number
+  /** Of a symbolic link: where it leads, as written. */
+  link?: string
+}
+
+/** Read at once; what is larger is streamed. */
+const SMALL_BYTES = 1 << 20
+
+/** The files of a service's folder that are not ignored, kept in step with the disk by what a watcher tells. */
+export class SourceTree {
+  readonly root: string
+  readonly files = new Map<string, SourceFile>()
+  private readonly isIgnored: (path: string, isFolder: boolean) => boolean
+  /** Every folder that has held a file. */
+  private readonly folders = new Set<string>()
+  private readonly hashes = new Map<string, { stamp: string; hash: string }>()
+
+  constructor(root: string, isIgnored: (path: string, isFolder: boolean) => boolean) {
+    this.root = root
+    this.isIgnored = isIgnored
+  }
+
+  /** Looks at everything; returns the paths that differ from what was known. */
+  scan(): string[] {
+    const changed = new Set<string>()
+    const seen = new Set<string>()
+    this.visit('', changed, seen)
+    for (const path of this.files.keys()) if (!seen.has(path)) this.forget(path, changed)
+    return [...changed]
+  }
+
+  /** Looks at these paths, and at what is in them where they are folders; returns those that differ from what was known. */
+  refresh(paths: string[]): string[] {
+    const changed = new Set<string>()
+    for (const path of paths) {
+      if (this.isIgnored(path, false)) continue
+      const stat = lstat(join(this.root, path))
+      const seen = new Set<string>()
+      if (stat?.isDirectory()) this.visit(path, changed, seen)
+      else if (stat && isKept(stat)) this.take(path, stat, changed)
+      if (!stat || !isKept(stat)) this.forget(path, changed)
+      if (this.folders.has(path)) this.forgetBelow(path, seen, changed)
+    }
+    return [...changed]
+  }
+
+  /** sha-256 in hex of a file's bytes, or of a link's target; undefined when it cannot be read any more. */
+  async hash(path: string): Promise<string | undefined> {
+    const file = this.files.get(path)
+    if (!file) return undefined
+    const known = this.hashes.get(path)
+    if (known?.stamp === file.stamp) return known.hash
+    const hash = file.link === undefined ? await hashFile(join(this.root, path)) : hashText(file.link)
+    if (hash !== undefined) this.hashes.set(path, { stamp: file.stamp, hash })
+    return hash
+  }
+
+  private visit(folder: string, changed: Set<string>, seen: Set<string>): void {
+    this.folders.add(folder)
+    for (const entry of entriesOf(join(this.root, folder))) {
+      const path = folder === '' ? entry.name : `${folder}/${entry.name}`
+      if (this.isIgnored(path, entry.isDirectory())) continue
+      if (entry.isDirectory()) {
+        this.visit(path, changed, seen)
+        continue
+      }
+      const stat = lstat(join(this.root, path))
+      if (!stat || !isKept(stat)) continue
+      seen.add(path)
+      this.take(path, stat, changed)
+    }
+  }
+
+  private take(path: string, stat: BigIntStats, changed: Set<string>): void {
+    const file: SourceFile = {
+      stamp: `${stat.size}:${stat.mtimeNs}:${stat.ino}:${stat.mode & 0o777n}`,
+      mode: Number(stat.mode & 0o777n),
+      sizeBytes: Number(stat.size),
+      modifiedMs: Number(stat.mtimeNs / 1000n) / 1000,
+      ...(stat.isSymbolicLink() && { link: readlinkSync(join(this.root, path)) }),
+    }
+    const known = this.files.get(path)
+    this.files.set(path, file)
+    for (let at = path.lastIndexOf('/'); at > 0 && !this.folders.has(path.slice(0, at)); at = path.lastIndexOf('/', at - 1))
+      this.folders.add(path.slice(0, at))
+    if (known?.stamp !== file.stamp) changed.add(path)
+  }
+
+  private forgetBelow(folder: string, seen: Set<string>, changed: Set<string>): void {
+    const below = `${folder}/`
+    for (const path of this.files.keys()) if (path.startsWith(below) && !seen.has(path)) this.forget(path, changed)
+  }
+
+  private forget(path: string, changed: Set<string>): void {
+    this.hashes.delete(path)
+    if (this.files.delete(path)) changed.add(path)
+  }
+}
+
+export function hashText(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
+}
+
+/** sha-256 in hex of a file's bytes; undefined when it is gone or may not be read. */
+export async function hashFile(path: string): Promise<string | undefined> {
+  try {
+    if (Number(lstatSync(path).size) <= SMALL_BYTES) return createHash('sha256').update(readFileSync(path)).digest('hex')
+    const digest = createHash('sha256')
+    await pipeline(createReadStream(path), digest)
+    return digest.digest('hex')
+  } catch {
+    return undefined // gone or unreadable: whoever sends it tells the cause
+  }
+}
+
+function isKept(stat: BigIntStats): boolean {
+  return stat.isFile() || stat.isSymbolicLink()
+}
+
+function lstat(path: string): BigIntStats | undefined {
+  try {
+    return lstatSync(path, { bigint: true, throwIfNoEntry: false })
+  } catch {
+    return undefined // a folder of its way became a file, or may not be entered: as good as gone
+  }
+}
+
+function entriesOf(folder: string) {
+  try {
+    return readdirSync(folder, { withFileTypes: true })
+  } catch {
+    return [] // gone meanwhile or unreadable: the watcher tells
+  }
+}

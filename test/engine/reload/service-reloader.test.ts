@@ -1,0 +1,331 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { ShivError } from '../../../src/core/errors.ts'
+import { createLog } from '../../../src/core/log.ts'
+import type { ReloadOrder, ReloadOutcome, WatchOptions } from '../../../src/engine/ports.ts'
+import { now, type Loop } from '../../../src/engine/reload/loop.ts'
+import { hashText } from '../../../src/engine/reload/source-tree.ts'
+import type { BuildRule, KeptState, ReloaderParts, Verdict } from '../../../src/engine/reload/reloader-parts.ts'
+import { ServiceReloader } from '../../../src/engine/reload/service-reloader.ts'
+import type { ServicePlan } from '../../../src/plan/types.ts'
+
+type Order = Omit<ReloadOrder, 'hold'>
+
+const sync = (path: string): Verdict => ({ action: 'sync', why: '', target: `/app/${path}` })
+const build: BuildRule = {
+  files: ['**/*.go'],
+  from: 'preset go',
+  do: 'build',
+  run: ['make'],
+  sync: { from: 'out', to: '/app/app' },
+}
+const ready: ReloadOutcome = { replicas: [{ id: 'orders-1', state: 'ready' }] }
+
+let root: string
+let reloader: ServiceReloader
+let options: WatchOptions | undefined
+let orders: Order[]
+let loops: Loop[]
+let kept: KeptState | undefined
+let reconciled: string[]
+let built: number
+/** How the next orders go; the default is well. */
+let answers: ((order: Order) => Promise<ReloadOutcome>)[]
+
+const write = (path: string, text: string) => writeFileSync(join(root, path), text)
+const save = (path: string, text: string) => {
+  write(path, text)
+  options!.onBatch({ seenAt: now(), paths: [path], isComplete: true })
+}
+const until = async (condition: () => boolean) => {
+  for (let i = 0; !condition() && i < 500; i++) await new Promise((resolve) => setTimeout(resolve, 5))
+  expect(condition()).toBe(true)
+}
+const contents = (order: Order) => Object.fromEntries([...order.overlay].map(([path, { hash }]) => [path, hash]))
+
+function make(parts: Partial<ReloaderParts> = {}, rules: Record<string, Verdict> = {}): ServiceReloader {
+  const service = { name: 'orders', root, reload: { restart: 'process', overlap: false, browser: false, rules: [build] } }
+  return new ServiceReloader(service as unknown as ServicePlan, {
+    log: createLog(() => {}),
+    watcher: {
+      name: 'fake',
+      watch: async (_root, given) => {
+        options = given
+        return { watches: 1, close: async () => void (options = undefined) }
+      },
+    },
+    rules: { isIgnored: (path) => path.startsWith('ignored'), verdict: (path) => rules[path] ?? sync(path) },
+    build: async () => void (built += 1),
+    artefact: () => join(root, 'out'),
+    prepare: undefined,
+    apply: async (order) => {
+      orders.push(order)
+      const answer = answers.shift()
+      if (answer) return answer(order)
+      for (const phase of ['sent', 'applied', 'restarted', 'ready'] as const) order.passed(phase)
+      return ready
+    },
+    ask: async () => {},
+    reconcile: (action, { files }) => void reconciled.push(`${action} ${files.join()}`),
+    nextLoop: () => orders.length + loops.length + 1,
+    tell: (loop) => void loops.push(loop),
+    keep: async (state) => void (kept = state),
+    ...parts,
+  })
+}
+
+async function open(): Promise<void> {
+  reloader.rebase(reloader.survey())
+  await reloader.resume()
+}
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'shiv-reloader-'))
+  write('a.js', 'one')
+  write('b.js', 'one')
+  ;[orders, loops, reconciled, answers, kept, built] = [[], [], [], [], undefined, 0]
+  reloader = make()
+})
+afterEach(async () => {
+  await reloader.close()
+  rmSync(root, { recursive: true, force: true })
+})
+
+describe('a save', () => {
+  it('becomes an order with that file, and a loop whose spans add up to the whole', async () => {
+    await open()
+    save('a.js', 'two')
+    await until(() => loops.length === 1)
+    expect(contents(orders[0]!)).toEqual({ '/app/a.js': hashText('two') })
+    expect(loops[0]).toMatchObject({ service: 'orders', files: ['a.js'], action: 'sync', outcome: 'served', replicas: 1 })
+    expect(loops[0]!.spans.map(({ name }) => name)).toEqual([
+      'seen',
+      'classified',
+      'sent',
+      'applied',
+      'restarted',
+      'ready',
+      'served',
+    ])
+    expect(loops[0]!.spans.reduce((sum, { ms }) => sum + ms, 0)).toBeCloseTo(loops[0]!.durationMs, 6)
+  })
+
+  it('that changes nothing, or only what is ignored, is no loop', async () => {
+    await open()
+    options!.onBatch({ seenAt: now(), paths: ['a.js'], isComplete: true })
+    save('ignored.js', 'x')
+    save('b.js', 'two')
+    await until(() => loops.length === 1)
+    expect(orders).toHaveLength(1)
+    expect(loops[0]!.files).toEqual(['b.js'])
+  })
+
+  it('that deletes a file says that it must not be there', async () => {
+    await open()
+    rmSync(join(root, 'a.js'))
+    options!.onBatch({ seenAt: now(), paths: ['a.js'], isComplete: true })
+    await until(() => loops.length === 1)
+    expect(orders[0]!.overlay.get('/app/a.js')).toMatchObject({ source: undefined, hash: '' })
+  })
+
+  it('is found by a look at everything where events were lost', async () => {
+    await open()
+    write('b.js', 'two')
+    options!.onBatch({ seenAt: now(), paths: [], isComplete: false })
+    await until(() => loops.length === 1)
+    expect(contents(orders[0]!)).toEqual({ '/app/b.js': hashText('two') })
+  })
+
+  it('of a file that is emptied and then written is one order, with the bytes', async () => {
+    await open()
+    save('a.js', '')
+    write('a.js', 'two')
+    await until(() => loops.length === 1)
+    expect(contents(orders[0]!)).toEqual({ '/app/a.js': hashText('two') })
+  })
+})
+
+describe('saves while an order is on its way', () => {
+  it('are gathered behind a restart that goes well, and one order brings them all', async () => {
+    await open()
+    let finish = () => {}
+    answers.push(async (order) => {
+      order.passed('sent')
+      order.passed('applied')
+      await new Promise<void>((resolve) => (finish = resolve))
+      return ready
+    })
+    save('a.js', 'two')
+    await until(() => orders.length === 1)
+    for (let i = 0; i < 20; i++) save(i % 2 ? 'a.js' : 'b.js', `edit ${i}`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    expect(orders).toHaveLength(1)
+    expect(orders[0]!.signal.aborted).toBe(false)
+    finish()
+    await until(() => loops.length === 2)
+    expect(contents(orders[1]!)).toEqual({ '/app/a.js': hashText('edit 19'), '/app/b.js': hashText('edit 18') })
+  })
+
+  it('overtake one that is not applied yet; the loop counts from the first of them', async () => {
+    await open()
+    answers.push(
+      (order) => new Promise((_resolve, reject) => order.signal.addEventListener('abort', () => reject(new Error('aborted')))),
+    )
+    save('a.js', 'two')
+    await until(() => orders.length === 1)
+    const first = now()
+    save('b.js', 'two')
+    await until(() => loops.length === 1)
+    expect(orders[0]!.signal.aborted).toBe(true)
+    expect(contents(orders[1]!)).toEqual({ '/app/a.js': hashText('two'), '/app/b.js': hashText('two') })
+    expect(loops[0]!.files.sort()).toEqual(['a.js', 'b.js'])
+    expect(loops[0]!.savedAt).toBeLessThan(first)
+  })
+})
+
+describe('what goes wrong', () => {
+  it('an order that fails is told, and the next save brings everything again', async () => {
+    await open()
+    answers.push(async () => {
+      throw new ShivError('no', { code: 'POD_EXEC_FAILED' })
+    })
+    save('a.js', 'two')
+    await until(() => loops.length === 1)
+    expect(loops[0]).toMatchObject({ outcome: 'failed', error: { code: 'POD_EXEC_FAILED' } })
+    expect(reloader.isCurrent).toBe(false)
+    save('b.js', 'two')
+    await until(() => loops.length === 2)
+    expect(Object.keys(contents(orders[1]!))).toEqual(['/app/a.js', '/app/b.js'])
+    expect(reloader.isCurrent).toBe(true)
+  })
+
+  it('a replica that does not become ready is a failed loop with its last lines', async () => {
+    await open()
+    answers.push(async () => ({
+      replicas: [{ id: 'orders-1', state: 'failed', cause: 'it exited with code 1', evidence: ['at a.js:3'] }],
+    }))
+    save('a.js', 'two')
+    await until(() => loops.length === 1)
+    expect(loops[0]).toMatchObject({ outcome: 'failed', error: { code: 'RELOAD_NOT_READY', evidence: ['at a.js:3'] } })
+  })
+
+  it('a build that fails keeps what runs: nothing is sent', async () => {
+    reloader = make(
+      {
+        build: async () => {
+          throw new ShivError('no', { code: 'RELOAD_BUILD_FAILED' })
+        },
+      },
+      { 'a.js': { action: 'build', why: '', rule: build } },
+    )
+    await open()
+    save('a.js', 'two')
+    await until(() => loops.length === 1)
+    expect(loops[0]).toMatchObject({ action: 'build', outcome: 'failed', error: { code: 'RELOAD_BUILD_FAILED' } })
+    expect(orders).toEqual([])
+  })
+
+  it('files that a replica refuses are tried again by themselves', async () => {
+    await open()
+    answers.push(async () => ({
+      replicas: [{ id: 'orders-1', state: 'ready', refused: [{ path: '/app/a.js', cause: 'no space left' }] }],
+    }))
+    save('a.js', 'two')
+    await until(() => loops.length === 2)
+    expect(loops[0]!.remarks).toEqual(['/app/a.js: no space left'])
+    expect(loops[1]).toMatchObject({ outcome: 'served' })
+    expect(contents(orders[1]!)).toEqual(contents(orders[0]!))
+  })
+})
+
+describe('a pause', () => {
+  it('gives up the order, gathers saves, and brings all of them afterwards', async () => {
+    await open()
+    answers.push(
+      (order) => new Promise((_resolve, reject) => order.signal.addEventListener('abort', () => reject(new Error('aborted')))),
+    )
+    save('a.js', 'two')
+    await until(() => orders.length === 1)
+    await reloader.pause()
+    save('b.js', 'two')
+    expect(orders).toHaveLength(1)
+    await reloader.resume()
+    await until(() => loops.length === 1)
+    expect(Object.keys(contents(orders[1]!)).sort()).toEqual(['/app/a.js', '/app/b.js'])
+  })
+
+  it('of a rebuild that failed leaves the base as it was, so the edit is still beyond the image', async () => {
+    await open()
+    await reloader.pause()
+    write('a.js', 'two')
+    reloader.survey()
+    await reloader.resume()
+    await until(() => loops.length === 1)
+    expect(contents(orders[0]!)).toEqual({ '/app/a.js': hashText('two') })
+  })
+
+  it('of a rebuild that went well makes the tree of its beginning the base: later edits only are brought', async () => {
+    await open()
+    save('a.js', 'two')
+    await until(() => loops.length === 1)
+    await reloader.pause()
+    const survey = reloader.survey()
+    write('b.js', 'while it was built')
+    reloader.rebase(survey)
+    await reloader.resume()
+    await until(() => loops.length === 2)
+    expect(contents(orders[1]!)).toEqual({ '/app/b.js': hashText('while it was built') })
+  })
+})
+
+it('the next daemon finds what was edited while none watched, and what was built before', async () => {
+  await open()
+  save('a.js', 'two')
+  await until(() => loops.length === 1 && kept?.mark !== '')
+  await reloader.close()
+  write('b.js', 'unwatched')
+  write('out', 'artefact')
+  const next = make()
+  next.survey()
+  await next.recall({ ...kept!, built: [0] })
+  reloader = next
+  await next.resume()
+  await until(() => orders.length === 2)
+  expect(Object.keys(contents(orders[1]!)).sort()).toEqual(['/app/a.js', '/app/app', '/app/b.js', '/app/out'])
+})
+
+it('another image or another Plan is for the whole run', async () => {
+  reloader = make({}, { 'a.js': { action: 'image', why: '' }, 'b.js': { action: 'plan', why: '' } })
+  await open()
+  save('a.js', 'two')
+  await until(() => reconciled.length === 1)
+  save('b.js', 'two')
+  await until(() => reconciled.length === 2)
+  expect(reconciled).toEqual(['image a.js', 'plan b.js'])
+  expect(orders).toEqual([])
+})
+
+it('where the working copy itself runs, every kind of save prepares and restarts', async () => {
+  let prepared = 0
+  reloader = make({ prepare: async () => void (prepared += 1) }, { 'a.js': { action: 'image', why: '' } })
+  await open()
+  save('a.js', 'two')
+  await until(() => loops.length === 1)
+  save('b.js', 'two')
+  await until(() => loops.length === 2)
+  expect(prepared).toBe(2)
+  expect(loops.map(({ action }) => action)).toEqual(['restart', 'restart'])
+  expect(orders.every(({ overlay }) => overlay.size === 0)).toBe(true)
+  expect(orders[0]!.mark).not.toBe(orders[1]!.mark)
+})
+
+it('a file that no rule matches is kept out, with the reason', async () => {
+  reloader = make({}, { 'a.js': { action: 'unmatched', why: 'no rule matches' } })
+  await open()
+  save('a.js', 'two')
+  await until(() => loops.length === 1)
+  expect(loops[0]).toMatchObject({ action: 'none', outcome: 'kept', remarks: ['a.js: no rule matches'] })
+  expect(orders).toEqual([])
+})
