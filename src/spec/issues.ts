@@ -89,9 +89,8 @@ function missingField(path: Path, tree: Tree): Fault {
 function faultsOfUnion(issue: z.core.$ZodIssueInvalidUnion, tree: Tree): Fault[] {
   const path = issue.path as Path
   if (treeAt(tree, path) === undefined) return [missingField(path, tree)]
-  const meant = issue.errors.find((branch) => !branch.some(isOfOtherType))
-  if (meant !== undefined)
-    return meant.flatMap((inner) => faultsOfIssue({ ...inner, path: [...path, ...inner.path] } as Issue, tree))
+  const meant = meantBranch(issue)
+  if (meant !== undefined) return meant.flatMap((inner) => faultsOfIssue(below(inner, path), tree))
   const values = issue.errors.flat().flatMap((inner) => (inner.code === 'invalid_value' ? inner.values : []))
   if (values.length > 0 && treeAt(tree, path)?.kind === 'scalar') {
     return [
@@ -102,6 +101,15 @@ function faultsOfUnion(issue: z.core.$ZodIssueInvalidUnion, tree: Tree): Fault[]
     ]
   }
   return [wrongType(issue.errors.flat().flatMap(expectedOf), path, tree)]
+}
+
+function meantBranch(issue: z.core.$ZodIssueInvalidUnion): Issue[] | undefined {
+  return issue.errors.find((branch) => !branch.some(isOfOtherType))
+}
+
+/** The issue of a branch as one of the whole. */
+function below(issue: Issue, path: Path): Issue {
+  return { ...issue, path: [...path, ...issue.path] } as Issue
 }
 
 function isOfOtherType(issue: Issue): boolean {
@@ -185,15 +193,18 @@ function outOfRange(label: string, bound: string): FaultText {
   return { code: 'SPEC_OUT_OF_RANGE', message: `${label} must be ${bound}`, hint: `write a number that is ${bound}` }
 }
 
-/** `databases[0].postgres` */
+/** `databases[0].postgres`; of an override as of the field that it overrides, so that one fault is told once. */
 export function labelOf(path: Path): string {
-  return path.map((step, index) => (typeof step === 'number' ? `[${step}]` : index === 0 ? step : `.${step}`)).join('')
+  const field = path[0] === 'environments' && path.length > 2 ? path.slice(2) : path
+  return field.map((step, index) => (typeof step === 'number' ? `[${step}]` : index === 0 ? step : `.${step}`)).join('')
 }
 
 /** What has to go so that the rest satisfies the schema. */
 function wrongPaths(issue: Issue, tree: Tree): Path[] {
   const path = issue.path as Path
   if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => [...path, key])
+  const meant = issue.code === 'invalid_union' ? meantBranch(issue) : undefined
+  if (meant !== undefined) return meant.flatMap((inner) => wrongPaths(below(inner, path), tree))
   if (issue.code === 'custom' && treeAt(tree, path)?.kind !== 'scalar') return [path]
   const isMissing = treeAt(tree, path) === undefined
   return [isMissing && path.length > 1 ? path.slice(0, -1) : path]

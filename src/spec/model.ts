@@ -1,3 +1,5 @@
+import type { ReloadDefaults, ReloadPolicy } from './reload-policy.ts'
+
 /**
  * What the user and the platform team wrote, whole and checked, with every default filled in and the environment's overrides applied.
  * Inert data: no behaviour, JSON-serialisable, safe to send over the wire (secrets are references).
@@ -63,8 +65,8 @@ export interface Service {
   migrate?: string[]
   /** Names of services of the workspace. */
   dependencies: string[]
-  /** The service's own rules for hot reload, carried untouched. */
-  reload?: Record<string, unknown>
+  /** Absent where service.yaml turns it off. */
+  reload?: ReloadPolicy
   patches: Patch[]
 }
 
@@ -169,8 +171,7 @@ export interface LanguagePreset {
   process: LanguageProcess
   health: { path: string }
   debug?: LanguageDebug
-  /** Rules for hot reload, carried untouched until the reload room reads them. */
-  reload?: Record<string, unknown>
+  reload?: ReloadDefaults
   env: Record<string, string>
   /** First whose `when.file` exists in the service's folder wins; its fields replace the preset's, deeply (lists whole). Template: `${service.name}`. */
   variants: {
@@ -179,6 +180,7 @@ export interface LanguagePreset {
     build?: Partial<LanguageBuild>
     process?: Partial<LanguageProcess>
     debug?: Partial<LanguageDebug>
+    reload?: Partial<ReloadDefaults>
   }[]
 }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { reloadDefaults } from './reload-schema.ts'
 import { closed, count, label, percent, port, quantity, scalar, text, urlPath } from './rules.ts'
 
 const words = z.array(z.string()).min(1)
@@ -38,7 +39,7 @@ export const languageSchema = closed({
   process: languageProcess,
   health: closed({ path: urlPath }),
   debug: languageDebug.optional(),
-  reload: z.record(z.string(), z.unknown()).optional(),
+  reload: reloadDefaults.optional(),
   env: textMap.optional(),
   variants: z
     .array(
@@ -48,6 +49,7 @@ export const languageSchema = closed({
         build: languageBuild.partial().optional(),
         process: languageProcess.partial().optional(),
         debug: languageDebug.partial().optional(),
+        reload: reloadDefaults.optional(),
       }),
     )
     .optional(),

@@ -7,6 +7,7 @@ import type { Fault } from '../core/errors.ts'
 import { camelCaseFields } from './camel.ts'
 import { checkTree } from './issues.ts'
 import type { DatabasePreset, LanguagePreset, PlatformPreset } from './model.ts'
+import { readDefaults } from './read-reload.ts'
 import { databaseSchema, languageSchema, platformSchema } from './preset-schema.ts'
 import { faultAt, readSource } from './source.ts'
 import { parseTree, valueSpan } from './tree.ts'
@@ -103,7 +104,12 @@ async function readPreset<Written extends { name?: string | undefined }, Preset>
 
 function toLanguage(written: z.infer<typeof languageSchema>): LanguagePreset {
   const preset = camelCaseFields(written) as LanguagePreset
-  return { ...preset, env: texts(written.env), variants: preset.variants ?? [] }
+  const variants = (written.variants ?? []).map(({ reload }, index) => ({
+    ...preset.variants[index]!,
+    ...(reload !== undefined && { reload: readDefaults(reload) }),
+  }))
+  const reload = written.reload && readDefaults(written.reload)
+  return { ...preset, env: texts(written.env), ...(reload !== undefined && { reload: { rules: [], ...reload } }), variants }
 }
 
 function toDatabase(written: z.infer<typeof databaseSchema>): DatabasePreset {

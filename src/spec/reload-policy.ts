@@ -9,6 +9,10 @@ export interface ReloadPolicy {
   browser: boolean
   /** Run beside every loop with `shiv start --test`. */
   test?: string[]
+  /** The folder of the image that holds the code; whatever goes into the container goes there. Absent: only the image knows. */
+  workdir?: string
+  /** Why nothing can be changed inside the containers of this runtime, and what a save that needs it does instead. */
+  obstacle?: { do: 'image' | 'ignore'; why: string }
   /** The first that matches a path decides. */
   rules: ReloadRule[]
 }
@@ -17,7 +21,12 @@ export interface ReloadPolicy {
 export type ReloadRestart = 'process' | 'none' | { signal: string }
 
 /** Globs of paths relative to the service's folder. Where the rule stands: `preset node`, `service.yaml`. */
-export type ReloadRule = { files: string[]; from: string } & ReloadAction
+export type ReloadRule = {
+  files: string[]
+  from: string
+  position?: { file: string; line: number; column: number }
+  why?: string
+} & ReloadAction
 
 export type ReloadAction =
   | { do: 'ignore' }
@@ -25,7 +34,25 @@ export type ReloadAction =
   | { do: 'image' }
   /** `to` is the folder of the container that stands for the service's folder. */
   | { do: 'sync'; to: string; restart?: ReloadRestart }
-  /** A command on this machine makes `sync.from` (a file or folder; template `${out}`), which goes to `sync.to` in the container. */
-  | { do: 'build'; run: string[]; env?: Record<string, string>; sync: { from: string; to: string }; restart?: ReloadRestart }
+  /**
+   * A command on this machine makes `sync.from` (a file or folder; template `${out}`), which goes to `sync.to` in the container. With
+   * `to`, as for `sync`, the saved file itself goes there too, as it would in a new image.
+   */
+  | {
+      do: 'build'
+      run: string[]
+      env?: Record<string, string>
+      sync: { from: string; to: string }
+      to?: string
+      restart?: ReloadRestart
+    }
   /** A command inside the running container, after its inputs were synced there: dependencies in place. The image is stale from then on. */
   | { do: 'install'; run: string[]; to: string; restart?: ReloadRestart }
+
+/** What a preset says of reload. Templates of a rule's words: `${service.name}`, which is filled when a service is resolved, and `${out}`. */
+export interface ReloadDefaults extends Partial<Pick<ReloadPolicy, 'restart' | 'spare' | 'overlap' | 'browser' | 'test'>> {
+  rules: ReloadDefaultRule[]
+}
+
+/** A rule of a preset; with `when`, for services only whose folder has that file, and that text in it. */
+export type ReloadDefaultRule = { files: string[]; why?: string; when?: { file: string; contains?: string } } & ReloadAction

@@ -6,9 +6,11 @@ import type { LanguagePreset, PlatformPreset, Service } from './model.ts'
 import { resolveBuild } from './resolve-build.ts'
 import { resolveDatabases } from './resolve-databases.ts'
 import { resolveEnv } from './resolve-env.ts'
+import { resolveReload } from './resolve-reload.ts'
 import { resolveResources, resolveScaling } from './resolve-size.ts'
 import { resolveHealth, resolveObservability, resolvePorts } from './resolve-traffic.ts'
-import { splitWords } from './words.ts'
+import { withVariant } from './variant.ts'
+import { wordsOf } from './words.ts'
 
 /** One service with every default filled in from its presets. What names nothing goes to the draft's faults; the rest is resolved all the same. */
 export async function resolveService(draft: Draft, platform: PlatformPreset): Promise<Service> {
@@ -17,6 +19,8 @@ export async function resolveService(draft: Draft, platform: PlatformPreset): Pr
   const preset = languagePreset(draft, language)
   const variant = preset && (await matchVariant(preset, draft.root, data.name))
   const ports = resolvePorts(draft, preset)
+  const build = await resolveBuild(draft)
+  const reload = await resolveReload(draft, preset && withVariant(preset, variant), build)
   return {
     name: data.name,
     language,
@@ -24,8 +28,8 @@ export async function resolveService(draft: Draft, platform: PlatformPreset): Pr
     root: draft.root,
     position: draft.position(['name']),
     ports,
-    ...(data.command !== undefined && { command: words(data.command) }),
-    build: await resolveBuild(draft),
+    ...(data.command !== undefined && { command: wordsOf(data.command) }),
+    build,
     health: resolveHealth(draft, ports, preset, platform),
     env: resolveEnv(draft),
     resources: resolveResources(draft, platform),
@@ -33,17 +37,13 @@ export async function resolveService(draft: Draft, platform: PlatformPreset): Pr
     databases: resolveDatabases(draft),
     observability: resolveObservability(draft, ports, platform),
     volumes: (data.volumes ?? []).map((volume, index) => ({ ...volume, size: draft.text(['volumes', index, 'size'], '') })),
-    workers: (data.workers ?? []).map(({ name, command, replicas = 1 }) => ({ name, command: words(command), replicas })),
-    cron: (data.cron ?? []).map(({ name, schedule, command }) => ({ name, schedule, command: words(command) })),
-    ...(data.migrate !== undefined && { migrate: words(data.migrate) }),
+    workers: (data.workers ?? []).map(({ name, command, replicas = 1 }) => ({ name, command: wordsOf(command), replicas })),
+    cron: (data.cron ?? []).map(({ name, schedule, command }) => ({ name, schedule, command: wordsOf(command) })),
+    ...(data.migrate !== undefined && { migrate: wordsOf(data.migrate) }),
     dependencies: [...new Set(data.dependencies)],
-    ...(data.reload !== undefined && { reload: data.reload }),
+    ...(reload !== undefined && { reload }),
     patches: (data.patches ?? []).map((patch, index) => ({ ...patch, position: draft.position(['patches', index]) })),
   }
-}
-
-function words(command: string | string[]): string[] {
-  return typeof command === 'string' ? splitWords(command)! : command
 }
 
 function languagePreset(draft: Draft, name: string): LanguagePreset | undefined {

@@ -34,7 +34,8 @@ export function across<Schema extends z.ZodType>(
   return schema.superRefine(run, { when: () => true } as never)
 }
 
-function rule<Value extends string | number>(
+/** A value of which `isRight` must hold. */
+export function rule<Value extends string | number>(
   schema: z.ZodType<Value, Value>,
   isRight: (value: Value) => boolean,
   text: RuleText,

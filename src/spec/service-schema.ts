@@ -10,6 +10,7 @@ import {
   checkService,
   checkUniqueNames,
 } from './field-checks.ts'
+import { reload } from './reload-schema.ts'
 import {
   across,
   closed,
@@ -119,7 +120,7 @@ const fields = {
   cron: across(z.array(closed({ name: label, schedule, command })), checkCronNames).optional(),
   migrate: command.describe('Runs to completion before traffic').optional(),
   dependencies: z.array(label).describe('Services of the workspace that must run first').optional(),
-  reload: z.record(z.string(), z.unknown()).optional(),
+  reload: reload.describe('How a save becomes running code; off: not at all').optional(),
   patches: z.array(patch).optional(),
 }
 

@@ -4,7 +4,7 @@ import type { LanguagePreset } from './model.ts'
 export function withVariant(preset: LanguagePreset, variant: string | undefined): LanguagePreset {
   const chosen = preset.variants.find(({ name }) => name === variant)
   if (chosen === undefined) return preset
-  const { build, process, debug } = chosen
+  const { build, process, debug, reload } = chosen
   return {
     ...preset,
     build: { ...preset.build, ...build },
@@ -12,5 +12,6 @@ export function withVariant(preset: LanguagePreset, variant: string | undefined)
     ...((preset.debug ?? debug) !== undefined && {
       debug: { ...preset.debug, ...debug } as NonNullable<LanguagePreset['debug']>,
     }),
+    ...((preset.reload ?? reload) !== undefined && { reload: { rules: [], ...preset.reload, ...reload } }),
   }
 }

@@ -30,3 +30,8 @@ export function splitWords(line: string): string[] | undefined {
   if (word !== undefined) words.push(word)
   return words
 }
+
+/** A checked command as words. */
+export function wordsOf(command: string | string[]): string[] {
+  return typeof command === 'string' ? splitWords(command)! : command
+}

@@ -67,8 +67,8 @@ volumes: [{ name: data, path: /data, size: 1Gi }]
 workers: [{ name: mailer, command: [node, mail.js], replicas: 2 }]
 cron: [{ name: nightly, schedule: "0 3 * * mon-fri", command: node nightly.js }]
 migrate: [node, migrate.js]
-reload: { snake_case: { kept_too: 1 } }
-patches: [{ target: { kind: Deployment, name: orders }, op: add, path: /spec/x, value: { a: [1] }, why: because }]
+reload: { restart: { signal: SIGHUP }, workdir: /srv, rules: [{ files: ["*.html"], do: sync, restart: none }] }
+patches: [{ target: { kind: Deployment, name: orders }, op: add, path: /spec/x, value: { snake_case: { kept_too: 1 } }, why: because }]
 `
   const service = await loadService(yaml, 'local', { Dockerfile: 'FROM scratch\n' })
   const { root } = service
@@ -109,8 +109,26 @@ patches: [{ target: { kind: Deployment, name: orders }, op: add, path: /spec/x, 
     workers: [{ name: 'mailer', command: ['node', 'mail.js'], replicas: 2 }],
     cron: [{ name: 'nightly', schedule: '0 3 * * mon-fri', command: ['node', 'nightly.js'] }],
     migrate: ['node', 'migrate.js'],
-    reload: { snake_case: { kept_too: 1 } },
-    patches: [{ target: { kind: 'Deployment', name: 'orders' }, op: 'add', path: '/spec/x', value: { a: [1] }, why: 'because' }],
+    reload: {
+      restart: { signal: 'SIGHUP' },
+      overlap: false,
+      browser: false,
+      workdir: '/srv',
+      rules: [
+        { files: ['*.html'], do: 'sync', to: '/srv', restart: 'none', from: 'service.yaml', position: { line: 26, column: 63 } },
+        { do: 'ignore', from: 'preset container' },
+        { do: 'image', from: 'preset container' },
+      ],
+    },
+    patches: [
+      {
+        target: { kind: 'Deployment', name: 'orders' },
+        op: 'add',
+        path: '/spec/x',
+        value: { snake_case: { kept_too: 1 } },
+        why: 'because',
+      },
+    ],
   })
 })
 

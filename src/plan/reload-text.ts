@@ -1,0 +1,26 @@
+import type { ReloadRestart, ReloadRule } from '../spec/reload-policy.ts'
+
+const SHOWN_GLOBS = 3
+
+/** A rule as one line: `src/** → build by npm run build, dist to /app/dist`. */
+export function ruleText(rule: ReloadRule): string {
+  return `${globsText(rule.files)} → ${actionText(rule)}`
+}
+
+/** What becomes of the process: `restart`, `SIGHUP`, `no restart`. */
+export function restartText(restart: ReloadRestart): string {
+  if (restart === 'process') return 'restart'
+  return restart === 'none' ? 'no restart' : restart.signal
+}
+
+function globsText(globs: string[]): string {
+  const more = globs.length - SHOWN_GLOBS
+  return more > 1 ? `${globs.slice(0, SHOWN_GLOBS).join(', ')} and ${more} more` : globs.join(', ')
+}
+
+function actionText(rule: ReloadRule): string {
+  if (rule.do === 'ignore' || rule.do === 'image') return rule.do
+  if (rule.do === 'sync') return `sync to ${rule.to}`
+  if (rule.do === 'install') return `sync to ${rule.to}, install by ${rule.run.join(' ')}`
+  return `build by ${rule.run.join(' ')}, ${rule.sync.from} to ${rule.sync.to}`
+}

@@ -1,0 +1,73 @@
+import { z } from 'zod'
+import { globProblem } from './globs.ts'
+import { checkRule, checkRules, SIGNALS } from './reload-checks.ts'
+import { across, closed, command, envName, mountPath, rule, scalar, text } from './rules.ts'
+
+const glob = rule(z.string(), (value) => globProblem(value) === undefined, {
+  code: 'SPEC_BAD_GLOB',
+  message: (value) => `"${value}" ${globProblem(value)}`,
+  hint: "write paths relative to this service's folder, for example src/** or *.html",
+}).meta({ minLength: 1 })
+
+const signal = rule(z.string(), (value) => SIGNALS.includes(value), {
+  code: 'SPEC_BAD_SIGNAL',
+  message: (value) => `"${value}" is not a signal that asks a process to read its code again`,
+  hint: `write one of: ${SIGNALS.join(', ')}`,
+}).meta({ enum: SIGNALS })
+
+const restart = z
+  .union([z.enum(['process', 'none']), closed({ signal })])
+  .describe('process: end it and start it anew; none: it watches its own files; a signal: it reads its code again')
+
+const artefact = rule(z.string(), isArtefact, {
+  code: 'SPEC_BAD_PATH',
+  message: (value) => `"${value}" is neither in the service's folder nor in \${out}`,
+  hint: 'write it like dist, or like ${out}/app',
+}).meta({ minLength: 1 })
+
+const ruleFields = {
+  files: z.array(glob).min(1).describe("Globs of paths relative to this service's folder; the first rule that matches decides"),
+  do: z.enum(['ignore', 'image', 'sync', 'build', 'install']),
+  run: command.describe('build: on this machine; install: inside the container').optional(),
+  env: z.record(envName, scalar).describe('Of run, on this machine').optional(),
+  sync: closed({ from: artefact, to: mountPath }).describe('What run makes, and where it goes in the container').optional(),
+  to: mountPath.describe("The folder of the container that stands for the service's folder").optional(),
+  restart: restart.optional(),
+  why: text.describe('Told by shiv why').optional(),
+}
+
+const policyFields = {
+  restart: restart.optional(),
+  spare: z.literal('node').describe('A second process, started up to the service’s own code, waits for it').optional(),
+  overlap: z.boolean().describe('The old process serves until the new one is ready').optional(),
+  browser: z.boolean().describe('Pages served through the front door reload by themselves').optional(),
+  test: command.describe('Run beside every loop with shiv start --test').optional(),
+}
+
+const when = closed({ file: text, contains: text.optional() })
+
+/** `reload:` of a preset, and of its variants. */
+export const reloadDefaults = closed({
+  ...policyFields,
+  rules: across(z.array(across(closed({ ...ruleFields, when: when.optional() }), checkRule('preset'))), checkRules).optional(),
+})
+
+/** `reload:` of service.yaml. */
+export const reload = z.union([
+  z.literal(false),
+  z.literal('off'),
+  closed({
+    ...policyFields,
+    workdir: mountPath.describe('Where the image of your own Dockerfile holds the code').optional(),
+    rules: across(z.array(across(closed(ruleFields), checkRule('service'))), checkRules).optional(),
+  }),
+])
+
+export type WrittenReload = Exclude<z.infer<typeof reload>, false | 'off'>
+export type WrittenDefaults = z.infer<typeof reloadDefaults>
+export type WrittenRule = NonNullable<WrittenDefaults['rules']>[number]
+
+function isArtefact(path: string): boolean {
+  const inside = path.startsWith('${out}/') ? path.slice('${out}/'.length) : path
+  return inside !== '' && !inside.startsWith('/') && !inside.split('/').some((part) => part === '..' || part === '.')
+}
