@@ -227,8 +227,10 @@ export interface FrontDoor {
   }): Promise<{ port: number; url: string; moved?: PortMove[] }>
   remove(host: string): Promise<void>
   /**
-   * Keeps new requests for a host (bounded, as when it has no endpoint) and waits until those in flight have ended, at most `drainMs`; then no
-   * connection to its endpoints is kept. The returned function lets requests go on. Holds nest; an unknown host is no failure.
+   * Keeps new requests for a host, from the call on, whatever its endpoints meanwhile (bounded, as when it has no endpoint; bodies are not
+   * read), and waits until those in flight have been answered, at most `drainMs`; then no idle connection to its endpoints is kept, so that
+   * no later request meets a dead one. Event streams and upgraded or TCP connections are not waited for once they have begun: they end with
+   * the process. The returned function lets requests go on, in the order they came. Holds nest; an unknown host is no failure.
    */
   hold?(host: string, drainMs: number): Promise<() => void>
   close(): Promise<void>

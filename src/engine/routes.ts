@@ -13,6 +13,8 @@ export interface Routes {
   keep(plan: Plan): Promise<void>
   /** `port` is the port's name; absent means the service's first. */
   point(service: string, port: string | undefined, endpoints: Endpoint[]): Promise<void>
+  /** Keeps new requests of a service, on each of its ports, and waits for those in flight; see `FrontDoor.hold`. What it returns lets them go on. */
+  hold(service: string, drainMs: number): Promise<() => void>
   clear(): Promise<void>
   /** Keeps new requests of all of a service's ports and waits for those in flight, at most `drainMs`; the returned function lets them go on. */
   hold(service: string, drainMs: number): Promise<() => void>
@@ -75,6 +77,15 @@ export function createRoutes(
           await apply(label, place)
         }
       }),
+    async hold(service, drainMs) {
+      const labels = [...places].flatMap(([label, place]) => (place.service === service ? [label] : []))
+      if (labels.length === 0) return () => {}
+      const door = await frontDoor()
+      const releases = await Promise.all(labels.map((label) => door.hold?.(`${label}.${suffix}`, drainMs)))
+      return () => {
+        for (const release of releases) release?.()
+      }
+    },
     clear: () =>
       inOrder(async () => {
         for (const label of places.keys()) await remove(label)

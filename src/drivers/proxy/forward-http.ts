@@ -1,9 +1,11 @@
-import { request as httpRequest, type Agent, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { Endpoint } from '../../engine/ports.ts'
+import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
 import { answer } from './answers.ts'
 import { hasBody, requestHeaders, responseHeaders } from './forward-headers.ts'
 import { refusalOf, unreachable } from './refusals.ts'
-import { addressOf, type HoldLimits, type Route } from './route.ts'
+import { addressOf, type HoldLimits, type Route, type Turn } from './route.ts'
+
+/** RFC 9110, 9.2.2: done twice is done once. */
+const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
 
 /** What came of one attempt: answered (or the client is gone), or failed before anything of the request was given away. */
 type Attempt = 'done' | { retry: Error } | { failed: Error }
@@ -13,16 +15,15 @@ export async function forwardHttp(
   request: IncomingMessage,
   response: ServerResponse,
   route: Route,
-  tools: { agent: Agent; limits: HoldLimits },
+  limits: HoldLimits,
 ): Promise<void> {
-  const gone = new AbortController()
-  response.once('close', () => gone.abort())
+  const first = route.now()
   const tried = new Set<string>()
-  const end = Date.now() + tools.limits.timeoutMs
-  for (;;) {
-    const turn = await route.next(gone.signal, tried)
-    if ('refused' in turn) return answer(request, response, refusalOf(route, turn.refused, tools.limits.timeoutMs / 1_000))
-    const attempt = await send(request, response, route, turn.endpoint, tools.agent)
+  const end = Date.now() + limits.timeoutMs
+  for (let turn = first; ; turn = undefined) {
+    turn ??= await nextFor(response, route, tried)
+    if ('refused' in turn) return answer(request, response, refusalOf(route, turn.refused, limits.timeoutMs / 1_000))
+    const attempt = await send(request, response, route, turn)
     if (attempt === 'done') return
     if ('failed' in attempt) return answer(request, response, unreachable(route, attempt.failed))
     if (Date.now() > end) return answer(request, response, unreachable(route, attempt.retry))
@@ -30,17 +31,27 @@ export async function forwardHttp(
   }
 }
 
+async function nextFor(response: ServerResponse, route: Route, tried: ReadonlySet<string>): Promise<Turn> {
+  const gone = new AbortController()
+  const leave = (): void => gone.abort()
+  if (response.destroyed) leave()
+  response.once('close', leave)
+  const turn = await route.next(gone.signal, tried)
+  response.removeListener('close', leave)
+  return turn
+}
+
 function send(
   request: IncomingMessage,
   response: ServerResponse,
   route: Route,
-  endpoint: Endpoint,
-  agent: Agent,
+  turn: Exclude<Turn, { refused: string }>,
 ): Promise<Attempt> {
   return new Promise((resolve) => {
     const withBody = hasBody(request)
-    const { host, port } = endpoint
+    const { host, port } = turn.endpoint
     const { method, url: path } = request
+    const { agent } = route.kept
     let isGiven = false
     const upstream = httpRequest({ host, port, method, path, agent, headers: requestHeaders(request), setHost: false })
 
@@ -51,6 +62,7 @@ function send(
     }
     const onGone = (): unknown => upstream.destroy()
     const settle = (attempt: Attempt): void => {
+      turn.done()
       response.removeListener('close', onGone)
       resolve(attempt)
     }
@@ -65,18 +77,26 @@ function send(
         response.destroy()
         return settle('done')
       }
-      // A kept connection that the service closed at the same moment; nothing was processed, and nothing is lost by asking again.
-      const wasStale = upstream.reusedSocket && !withBody && (error.code === 'ECONNRESET' || error.code === 'EPIPE')
-      settle(!isGiven || wasStale ? { retry: error } : { failed: error })
+      // Most likely a kept connection that the service closed at the same moment; asked again is as good as asked once.
+      const wasStale = upstream.reusedSocket && (error.code === 'ECONNRESET' || error.code === 'EPIPE')
+      const isRepeatable = !withBody && IDEMPOTENT.has(method ?? '')
+      settle(!isGiven || (wasStale && isRepeatable) ? { retry: error } : { failed: error })
     })
     upstream.once('response', (answered) => {
-      const headers = responseHeaders(answered, `${route.service} ${addressOf(endpoint)}`)
+      const headers = responseHeaders(answered, `${route.service} ${addressOf(turn.endpoint)}`)
       response.writeHead(answered.statusCode ?? 502, answered.statusMessage, headers)
       if (answered.headers['content-length'] === undefined) response.flushHeaders()
       answered.pipe(response)
+      if (isEndless(answered)) turn.done()
+      else answered.once('end', turn.done)
       answered.once('error', () => response.destroy()) // the service broke off: so does the answer
       answered.once('aborted', () => response.destroy())
       response.once('close', () => settle('done'))
     })
   })
+}
+
+/** A stream of events is nothing that a restart could wait for. */
+function isEndless(answered: IncomingMessage): boolean {
+  return answered.headers['content-type']?.startsWith('text/event-stream') === true
 }

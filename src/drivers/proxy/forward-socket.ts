@@ -29,14 +29,18 @@ export async function forwardUpgrade(
   // As Node read them: a byte a character.
   result.socket.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1')
   if (head.length > 0) result.socket.write(head)
+  // Once it is answered it has no end that a restart could wait for.
+  result.socket.once('data', result.done)
+  result.socket.once('close', result.done)
   join(client, result.socket)
 }
 
 /** Carries a TCP connection to the service's next endpoint; it is closed when none becomes ready in time. */
 export async function forwardTcp(client: Socket, route: Route, limits: HoldLimits): Promise<void> {
   const result = await connectNext(client, route, limits)
-  if ('refused' in result) client.destroy()
-  else join(client, result.socket)
+  if ('refused' in result) return void client.destroy()
+  result.done()
+  join(client, result.socket)
 }
 
 /** A connection to an endpoint that takes one; another is tried when it is refused, until the time is up. */
@@ -44,7 +48,7 @@ async function connectNext(
   client: Duplex,
   route: Route,
   limits: HoldLimits,
-): Promise<{ socket: Socket } | Exclude<Turn, { endpoint: Endpoint }>> {
+): Promise<{ socket: Socket; done(): void } | Extract<Turn, { refused: string }>> {
   const gone = new AbortController()
   client.once('close', () => gone.abort())
   client.on('error', () => client.destroy()) // a client that broke off; 'close' follows
@@ -54,7 +58,8 @@ async function connectNext(
     const turn = await route.next(gone.signal, tried)
     if ('refused' in turn) return turn
     const socket = await dial(turn.endpoint)
-    if (socket) return { socket }
+    if (socket) return { socket, done: turn.done }
+    turn.done()
     if (Date.now() > end) return { refused: 'timeout' }
     tried.add(addressOf(turn.endpoint))
   }

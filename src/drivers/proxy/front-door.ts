@@ -1,4 +1,4 @@
-import { Agent, createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer as createTcpServer, type Server, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FrontDoor } from '../../engine/ports.ts'
@@ -25,7 +25,6 @@ export interface FrontDoorOptions {
 export async function createFrontDoor(options: FrontDoorOptions): Promise<FrontDoor> {
   const limits: HoldLimits = { count: 1_000, timeoutMs: 30_000, ...options.hold }
   const hold: Hold = { limits, waiting: 0 }
-  const agent = new Agent({ keepAlive: true, maxFreeSockets: 64, timeout: 60_000, noDelay: true })
   const book = await openPortBook(options.home)
   const table = createRouteTable()
   const own = new Map<string, Listener>()
@@ -45,7 +44,7 @@ export async function createFrontDoor(options: FrontDoorOptions): Promise<FrontD
     const server = createHttpServer({ keepAliveTimeout: 65_000, requestTimeout: 0 }, (request, response: ServerResponse) => {
       const found = lookUp(request)
       if ('status' in found) return answer(request, response, found)
-      forwardHttp(request, response, found, { agent, limits }).catch(() => response.destroy())
+      forwardHttp(request, response, found, limits).catch(() => response.destroy())
     })
     server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       const found = lookUp(request)
@@ -106,7 +105,6 @@ export async function createFrontDoor(options: FrontDoorOptions): Promise<FrontD
       shared = undefined
     }
     await closeAll(closing.filter((listener) => listener !== undefined))
-    if (shared === undefined) agent.destroy()
   }
   const add = async (place: Pick<Route, 'host' | 'service' | 'workspace' | 'protocol'>): Promise<Route> => {
     const route = createRoute(place, hold)
@@ -132,6 +130,7 @@ export async function createFrontDoor(options: FrontDoorOptions): Promise<FrontD
         return { port: own.get(host)!.port, url: urlOf(route), moved: book.takeMoves() }
       }),
     remove: (host) => inOrder(() => remove(host)),
+    hold: async (host, drainMs) => (await table.byHost(host)?.hold(drainMs)) ?? (() => {}),
     close: () =>
       inOrder(async () => {
         for (const route of table.all()) table.remove(route.host)?.remove()
@@ -139,7 +138,6 @@ export async function createFrontDoor(options: FrontDoorOptions): Promise<FrontD
         own.clear()
         shared = undefined
         await closeAll(listeners)
-        agent.destroy()
       }),
   }
 }
