@@ -29,7 +29,7 @@ export interface Planner {
   build(model: Model, options: { services: string[] }): Plan
   localise(plan: Plan, runtime: RuntimeName, model: Model, options: { debug: boolean }): Plan
   /** What saves of a service's files do. */
-  reloadRules(service: ServicePlan, workspaceRoot: string): Promise<SourceRules>
+  reloadRules(service: ServicePlan, plan: Plan): SourceRules
   facts(production: Plan, local: Plan): Fact[]
   verify(facts: Fact[], readings: ({ actual: unknown } | undefined)[]): VerifiedFact[]
   score(facts: VerifiedFact[]): number

@@ -1,6 +1,7 @@
 import { ShivError } from '../core/errors.ts'
 import { buildPlan } from '../plan/build.ts'
 import { localise } from '../plan/localise.ts'
+import { compileReload, workspaceFiles } from '../plan/reload-rules.ts'
 import { parityFacts, scoreParity, verifyFacts } from '../plan/parity.ts'
 import { loadWorkspace } from '../spec/load.ts'
 import type { Planner } from './parts.ts'
@@ -16,6 +17,18 @@ export const planner: Planner = {
       exit: 2,
       hint: 'shiv start --runtime kind, or --runtime process',
     })
+  },
+  reloadRules(service, plan) {
+    const classify = compileReload(service, workspaceFiles(plan, service))
+    const foreign = {
+      action: 'ignore' as const,
+      rule: 'ignore',
+      from: 'shiv',
+      targets: [],
+      why: 'it is no business of the service',
+    }
+    const ignored = sourceIgnores(service)
+    return { isIgnored: ignored, verdict: (path) => classify(join(service.root, path)) ?? foreign }
   },
   facts: parityFacts,
   verify: verifyFacts,

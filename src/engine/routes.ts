@@ -16,8 +16,6 @@ export interface Routes {
   /** Keeps new requests of a service, on each of its ports, and waits for those in flight; see `FrontDoor.hold`. What it returns lets them go on. */
   hold(service: string, drainMs: number): Promise<() => void>
   clear(): Promise<void>
-  /** Keeps new requests of all of a service's ports and waits for those in flight, at most `drainMs`; the returned function lets them go on. */
-  hold(service: string, drainMs: number): Promise<() => void>
   /** Of the service's first port. */
   address(service: string): RouteAddress | undefined
 }
@@ -90,14 +88,6 @@ export function createRoutes(
       inOrder(async () => {
         for (const label of places.keys()) await remove(label)
       }),
-    async hold(service, drainMs) {
-      const door = await frontDoor()
-      const labels = [...places].flatMap(([label, place]) => (place.service === service ? [label] : []))
-      const releases = await Promise.all(labels.map((label) => door.hold?.(`${label}.${suffix}`, drainMs)))
-      return () => {
-        for (const release of releases) release?.()
-      }
-    },
     address(service) {
       return [...places.values()].find((place) => place.service === service && place.isFirst)?.address
     },

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { globProblem } from './globs.ts'
 import { checkRule, checkRules, SIGNALS } from './reload-checks.ts'
 import { across, closed, command, envName, mountPath, rule, scalar, text } from './rules.ts'

@@ -20,7 +20,7 @@ export function reloaderOf(shop: Workshop, run: Run, runtime: Runtime, restart: 
     folder: shop.store.folder(run.id),
     runtime,
     watcher: () => parts.watcher(),
-    rules: async (service) => (await parts.planner()).reloadRules(service, run.record.workspace.root),
+    rules: async (service, plan) => (await parts.planner()).reloadRules(service, plan),
     command: async (argv, options) => (await parts.command())(argv, options),
     context: (signal) => run.context({ signal, environment: run.environment, step: createSteps(() => {}).step }),
     hold: (service) => run.routes.hold(service, DRAIN_MS),

@@ -1,8 +1,9 @@
 import { ShivError } from '../../core/errors.ts'
-import type { ReloadRestart, ReloadRule } from '../../spec/reload-policy.ts'
+import type { Verdict } from '../../plan/reload-rules.ts'
+import type { ReloadRestart } from '../../spec/reload-policy.ts'
 import type { ReloadOutcome } from '../ports.ts'
 import type { LoopAction } from './loop.ts'
-import type { BuildRule, Verdict } from './reloader-parts.ts'
+import type { BuildRule } from './reloader-parts.ts'
 
 export interface Judged {
   path: string
@@ -21,7 +22,7 @@ export interface Work {
 export function workOf(verdicts: Judged[], restart: ReloadRestart): Work {
   const of = (action: Verdict['action']) => verdicts.filter(({ verdict }) => verdict.action === action)
   const remarks = of('unmatched').map(({ path, verdict }) => `${path}: ${verdict.why}`)
-  const builds = [...new Set(of('build').map(({ verdict }) => verdict.rule as BuildRule))]
+  const builds = [...new Set(of('build').map(({ verdict }) => verdict.decidedBy as BuildRule))]
   const action: LoopAction =
     (of('plan').length > 0 && 'plan') ||
     (of('image').length > 0 && 'image') ||
@@ -29,15 +30,20 @@ export function workOf(verdicts: Judged[], restart: ReloadRestart): Work {
     (builds.length > 0 && 'build') ||
     (of('sync').length > 0 && 'sync') ||
     'none'
-  const rules = verdicts.flatMap(({ verdict }) => (verdict.rule ? [verdict.rule] : []))
-  return { action, builds, restart: strongest(rules, restart), remarks }
+  const wanted = verdicts.flatMap(({ verdict }) => verdict.restart ?? [])
+  return { action, builds, restart: strongest(wanted) ?? restart, remarks }
 }
 
 /** One restart serves all files of a loop: the process's own above a signal, a signal above none. */
-function strongest(rules: ReloadRule[], policy: ReloadRestart): ReloadRestart {
-  const wanted = rules.map((rule) => ('restart' in rule && rule.restart) || policy)
-  if (wanted.length === 0 || wanted.includes('process')) return wanted.length === 0 ? policy : 'process'
-  return wanted.find((restart) => restart !== 'none') ?? 'none'
+function strongest(wanted: ReloadRestart[]): ReloadRestart | undefined {
+  if (wanted.includes('process')) return 'process'
+  return wanted.find((restart) => restart !== 'none') ?? wanted[0]
+}
+
+/** Where the saved file itself goes in the container; undefined where only what is made of it goes there. */
+export function ownTarget({ action, targets, decidedBy }: Verdict): string | undefined {
+  const goes = action === 'sync' || action === 'install' || (decidedBy?.do === 'build' && decidedBy.to !== undefined)
+  return goes ? targets[0] : undefined
 }
 
 /** An edit that a replica does not run with. */

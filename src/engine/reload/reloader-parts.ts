@@ -1,18 +1,11 @@
 import type { Log } from '../../core/log.ts'
 import type { ServicePlan } from '../../plan/types.ts'
+import type { Verdict } from '../../plan/reload-rules.ts'
 import type { ReloadRule } from '../../spec/reload-policy.ts'
 import type { ReloadOrder, ReloadOutcome, Watcher } from '../ports.ts'
 import type { Loop, LoopTrace } from './loop.ts'
 
-/** What a save of a file does, as the Plan's rules have it. */
-export interface Verdict {
-  action: 'ignore' | 'sync' | 'build' | 'image' | 'install' | 'plan' | 'unmatched'
-  why: string
-  rule?: ReloadRule
-  /** For `sync` and `install`: absolute path in the container. */
-  target?: string
-}
-
+/** The rules of one service, asked with paths relative to its folder. */
 export interface SourceRules {
   isIgnored(path: string, isFolder: boolean): boolean
   verdict(path: string): Verdict

@@ -6,7 +6,8 @@ import type { Log } from '../../core/log.ts'
 import type { Plan, ServicePlan } from '../../plan/types.ts'
 import type { ReloadOrder, ReloadOutcome, RunContext, Runtime, Watcher } from '../ports.ts'
 import { artefactOf, buildEnvironment, buildFailed, type HostCommand } from './build-step.ts'
-import type { Loop, LoopTrace } from './loop.ts'
+import { DefinitionWatch } from './definition-watch.ts'
+import { LoopTrace, saveTime, type Loop } from './loop.ts'
 import type { ReloadStatus, VerifyResult } from '../results.ts'
 import { openLoopLog, type LoopLog } from './loop-log.ts'
 import type { BuildRule, KeptState, SourceRules, Survey } from './reloader-parts.ts'
@@ -19,7 +20,7 @@ export interface RunReloaderParts {
   folder: string
   runtime: Runtime
   watcher(): Promise<Watcher>
-  rules(service: ServicePlan): Promise<SourceRules>
+  rules(service: ServicePlan, plan: Plan): Promise<SourceRules>
   command: HostCommand
   context(signal: AbortSignal): RunContext
   /** Keeps a service's requests at the front door. */
@@ -36,6 +37,7 @@ export class RunReloader {
   readonly services = new Map<string, ServiceReloader>()
   private readonly parts: RunReloaderParts
   private plan: Plan
+  private readonly definitions: DefinitionWatch
   private loops: Promise<LoopLog> | undefined
   private log: LoopLog | undefined
 
@@ -46,6 +48,10 @@ export class RunReloader {
   constructor(plan: Plan, parts: RunReloaderParts) {
     this.plan = plan
     this.parts = parts
+    this.definitions = new DefinitionWatch(plan.workspace.root, (files, seenAt) => {
+      const trace = new LoopTrace(saveTime(seenAt, undefined), seenAt)
+      void this.reconcile('plan', { trace, files, service: plan.workspace.name })
+    })
   }
 
   /** Ends what is being done; nothing happens until `resume`. */
@@ -61,7 +67,7 @@ export class RunReloader {
     for (const service of wanted) {
       const known = this.services.get(service.name)
       const isSame = known && JSON.stringify(known.service) === JSON.stringify(service)
-      const reloader = isSame ? known : await this.make(service)
+      const reloader = isSame ? known : await this.make(service, plan)
       if (!isSame) {
         await known?.close()
         this.services.set(service.name, reloader)
@@ -97,6 +103,7 @@ export class RunReloader {
   /** Watches, and brings what was edited meanwhile. A service that cannot be watched is told and does not keep the others. */
   async resume(): Promise<void> {
     this.log ??= await this.openLog()
+    if (this.services.size > 0) await this.definitions.open(await this.parts.watcher())
     await Promise.all(
       [...this.services.values()].map(async (service) => {
         try {
@@ -145,6 +152,7 @@ export class RunReloader {
   }
 
   async close(): Promise<void> {
+    await this.definitions.close()
     await Promise.all([...this.services.values()].map((service) => service.close()))
     await this.log?.flushed()
   }
@@ -159,7 +167,7 @@ export class RunReloader {
     return (this.loops ??= openLoopLog(join(this.parts.folder, 'loops.jsonl'), failed))
   }
 
-  private async make(service: ServicePlan): Promise<ServiceReloader> {
+  private async make(service: ServicePlan, plan: Plan): Promise<ServiceReloader> {
     const { parts } = this
     const reload = parts.runtime.reload!
     this.log ??= await this.openLog()
@@ -167,7 +175,7 @@ export class RunReloader {
     return new ServiceReloader(service, {
       log: parts.log,
       watcher: await parts.watcher(),
-      rules: await parts.rules(service),
+      rules: await parts.rules(service, plan),
       build: (service, rule, signal) => this.build(service, rule, signal),
       artefact: (service, rule) => artefactOf(service, rule, this.outFolder(service)),
       prepare: reload.prepare && ((service, signal) => reload.prepare!(this.plan, service.name, parts.context(signal))),

@@ -4,7 +4,7 @@ import type { ServicePlan } from '../../plan/types.ts'
 import type { ReloadOutcome, WatchBatch, Watching } from '../ports.ts'
 import { now, saveTime, LoopTrace, type Loop } from './loop.ts'
 import { OverlayBook } from './overlay-book.ts'
-import { notReady, workOf, type Judged, type Work } from './loop-work.ts'
+import { notReady, ownTarget, workOf, type Judged, type Work } from './loop-work.ts'
 import type { BuildRule, KeptState, ReloaderParts, Survey } from './reloader-parts.ts'
 import { hashText, SourceTree } from './source-tree.ts'
 
@@ -125,8 +125,8 @@ export class ServiceReloader {
   async expected(): Promise<{ expected: Map<string, string>; beyond: Set<string> }> {
     const expected = new Map<string, string>()
     for (const path of this.tree.files.keys()) {
-      const { action, target } = this.parts.rules.verdict(path)
-      const hash = action === 'sync' && target !== undefined ? await this.tree.hash(path) : undefined
+      const target = ownTarget(this.parts.rules.verdict(path))
+      const hash = target === undefined ? undefined : await this.tree.hash(path)
       if (hash !== undefined && target !== undefined) expected.set(target, hash)
     }
     const { overlay } = this.book
@@ -242,8 +242,9 @@ export class ServiceReloader {
   private async takeAll(verdicts: Judged[]): Promise<string[]> {
     const refused: string[] = []
     for (const { path, verdict } of verdicts) {
-      if (verdict.target === undefined || (verdict.action !== 'sync' && verdict.action !== 'install')) continue
-      if (!(await this.book.take(this.tree, path, verdict.target))) refused.push(`${path}: it cannot be read`)
+      const target = ownTarget(verdict)
+      if (target === undefined) continue
+      if (!(await this.book.take(this.tree, path, target))) refused.push(`${path}: it cannot be read`)
     }
     return refused
   }

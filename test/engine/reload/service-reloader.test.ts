@@ -7,13 +7,15 @@ import { createLog } from '../../../src/core/log.ts'
 import type { ReloadOrder, ReloadOutcome, WatchOptions } from '../../../src/engine/ports.ts'
 import { now, type Loop } from '../../../src/engine/reload/loop.ts'
 import { hashText } from '../../../src/engine/reload/source-tree.ts'
-import type { BuildRule, KeptState, ReloaderParts, Verdict } from '../../../src/engine/reload/reloader-parts.ts'
+import type { Verdict } from '../../../src/plan/reload-rules.ts'
+import type { BuildRule, KeptState, ReloaderParts } from '../../../src/engine/reload/reloader-parts.ts'
 import { ServiceReloader } from '../../../src/engine/reload/service-reloader.ts'
 import type { ServicePlan } from '../../../src/plan/types.ts'
 
 type Order = Omit<ReloadOrder, 'hold'>
 
-const sync = (path: string): Verdict => ({ action: 'sync', why: '', target: `/app/${path}` })
+const verdict = (action: Verdict['action'], why = ''): Verdict => ({ action, why, rule: action, from: 'test', targets: [] })
+const sync = (path: string): Verdict => ({ ...verdict('sync'), targets: [`/app/${path}`] })
 const build: BuildRule = {
   files: ['**/*.go'],
   from: 'preset go',
@@ -218,7 +220,7 @@ describe('what goes wrong', () => {
           throw new ShivError('no', { code: 'RELOAD_BUILD_FAILED' })
         },
       },
-      { 'a.js': { action: 'build', why: '', rule: build } },
+      { 'a.js': { ...verdict('build'), decidedBy: build } },
     )
     await open()
     save('a.js', 'two')
@@ -297,7 +299,7 @@ it('the next daemon finds what was edited while none watched, and what was built
 })
 
 it('another image or another Plan is for the whole run', async () => {
-  reloader = make({}, { 'a.js': { action: 'image', why: '' }, 'b.js': { action: 'plan', why: '' } })
+  reloader = make({}, { 'a.js': verdict('image'), 'b.js': verdict('plan') })
   await open()
   save('a.js', 'two')
   await until(() => reconciled.length === 1)
@@ -309,7 +311,7 @@ it('another image or another Plan is for the whole run', async () => {
 
 it('where the working copy itself runs, every kind of save prepares and restarts', async () => {
   let prepared = 0
-  reloader = make({ prepare: async () => void (prepared += 1) }, { 'a.js': { action: 'image', why: '' } })
+  reloader = make({ prepare: async () => void (prepared += 1) }, { 'a.js': verdict('image') })
   await open()
   save('a.js', 'two')
   await until(() => loops.length === 1)
@@ -322,7 +324,7 @@ it('where the working copy itself runs, every kind of save prepares and restarts
 })
 
 it('a file that no rule matches is kept out, with the reason', async () => {
-  reloader = make({}, { 'a.js': { action: 'unmatched', why: 'no rule matches' } })
+  reloader = make({}, { 'a.js': verdict('unmatched', 'no rule matches') })
   await open()
   save('a.js', 'two')
   await until(() => loops.length === 1)
