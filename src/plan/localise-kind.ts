@@ -7,11 +7,12 @@ import { localImages, localNamespace, recordShared } from './localise-shared.ts'
 import type { ObjectScope } from './object.ts'
 import { getPointer, setPointer } from './pointer.ts'
 import { Recorder } from './recorder.ts'
+import { reloadInPlace } from './reload-pod.ts'
 import type { KubeObject, Plan } from './types.ts'
 
 const SCALE_DOWN = '/spec/behavior/scaleDown/stabilizationWindowSeconds'
 
-/** The Plan for a kind cluster: production's objects, less what the recorded substitutions say. */
+/** The Plan for a kind cluster: production's objects, less what the recorded substitutions say. Services of `base` with a policy are reloaded in place. */
 export function localiseForKind(base: Plan, services: Service[], model: Model, debug: boolean): Plan {
   const record = new Recorder()
   const scope: ObjectScope = { model, namespace: localNamespace(model) }
@@ -32,13 +33,15 @@ export function localiseForKind(base: Plan, services: Service[], model: Model, d
     return databaseObjects(database, scope)
   })
   if (debug) for (const service of services) added.push(...openDebug(service, objects, scope, record))
-  const all = [...objects, ...added]
+  const reload = reloadInPlace(services, base.services, objects, scope, record)
+  const all = [...objects, ...added, ...reload.added]
   refuseTwins(all)
   return {
     ...base,
     runtime: 'kind',
     namespace: scope.namespace,
     images,
+    services: reload.plans,
     objects: inApplyOrder(all),
     substitutions: record.substitutions,
     absences: record.absences,

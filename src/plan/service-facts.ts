@@ -68,10 +68,13 @@ export function serviceFacts(service: ServicePlan, production: Plan, local: Plan
       }),
     )
   }
-  const undebugged = local.absences?.find((entry) => entry.id === `debug.${name}`)
-  // Production has none either: it is told and weighs nothing.
-  if (undebugged) {
-    facts.push({ ...about('debug', 'debug endpoint', 0, 'none'), local: undefined, verdict: 'absent', why: undebugged.why })
+  for (const [key, title] of [
+    ['debug', 'debug endpoint'],
+    ['reload', 'reload in place'],
+  ] as const) {
+    const missed = local.absences?.find((entry) => entry.id === `${key}.${name}`)
+    // Production has none either: it is told and weighs nothing.
+    if (missed) facts.push({ ...about(key, title, 0, 'none'), local: undefined, verdict: 'absent', why: missed.why })
   }
   return facts
 }

@@ -19,7 +19,8 @@ export async function resolveReload(
   if (written === false || written === 'off') return undefined
   const defaults = preset?.reload
   const presetWorkdir = build.kind === 'preset' ? preset?.build.workdir : undefined
-  const workdir = written.workdir ?? presetWorkdir
+  const writtenWorkdir = written.workdir ?? presetWorkdir
+  const workdir = writtenWorkdir && posix.resolve('/', writtenWorkdir)
   const { restart, spare, overlap, browser, test } = { ...defaults, ...ownSettings(written) }
   return {
     restart: restart ?? 'process',

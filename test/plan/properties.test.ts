@@ -6,6 +6,7 @@ import { localise } from '../../src/plan/localise.ts'
 import { parityFacts, scoreParity } from '../../src/plan/parity.ts'
 import type { KubeObject, Plan } from '../../src/plan/types.ts'
 import type { Model, Service } from '../../src/spec/model.ts'
+import type { ReloadPolicy } from '../../src/spec/reload-policy.ts'
 import { fullModel, makeModel, makeService } from './fixture.ts'
 
 const label = fc.stringMatching(/^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/)
@@ -17,6 +18,15 @@ const database = fc.record({
   version: fc.constant('7'),
   storage: fc.constant('1Gi'),
 })
+
+const reload: ReloadPolicy = {
+  restart: 'process',
+  spare: 'node',
+  overlap: false,
+  browser: false,
+  workdir: '/app',
+  rules: [{ files: ['**/*'], do: 'sync', to: '/app', from: 'preset node' }],
+}
 
 const service: fc.Arbitrary<Service> = fc
   .record({
@@ -38,9 +48,11 @@ const service: fc.Arbitrary<Service> = fc
     hasVolume: fc.boolean(),
     migrate: fc.option(command, { nil: undefined }),
     texts: fc.array(fc.string(), { maxLength: 3 }),
+    isReloaded: fc.boolean(),
   })
-  .map(({ name, language, protocols, min, more, cpuTarget, databases, hasVolume, texts, ...rest }) =>
+  .map(({ name, language, protocols, min, more, cpuTarget, databases, hasVolume, texts, isReloaded, ...rest }) =>
     makeService(name, {
+      ...(isReloaded && { reload }),
       language,
       ports: protocols.map((protocol, index) => ({ name: `p${index}`, port: 3000 + index, protocol })),
       scaling: { minReplicas: min, maxReplicas: min + more, ...(cpuTarget !== undefined && { cpuTarget }) },
@@ -100,7 +112,7 @@ describe('every Plan', () => {
         expect(template.spec.securityContext.runAsUser).not.toBe(0)
         expect(template.spec.automountServiceAccountToken).toBe(false)
         expect(template.spec.hostNetwork ?? template.spec.hostPID ?? template.spec.hostIPC).toBeUndefined()
-        for (const container of template.spec.containers) {
+        for (const container of [...template.spec.containers, ...(template.spec.initContainers ?? [])]) {
           expect(container.securityContext).toEqual({
             allowPrivilegeEscalation: false,
             readOnlyRootFilesystem: true,
@@ -111,7 +123,7 @@ describe('every Plan', () => {
           expect(container.resources.limits.memory).toBeDefined()
         }
         for (const volume of template.spec.volumes)
-          expect(Object.keys(volume).filter((key) => key !== 'name')).toEqual(['emptyDir'])
+          expect(['emptyDir', 'configMap']).toEqual(expect.arrayContaining(Object.keys(volume).filter((key) => key !== 'name')))
       }
     })
   })
