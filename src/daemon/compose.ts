@@ -49,6 +49,11 @@ export function compose(options: { home: string; redactor: Redactor; log: Log })
       return runtime
     },
     frontDoor: () => (door ??= import('../drivers/proxy/front-door.ts').then(({ createFrontDoor }) => createFrontDoor({ home }))),
+    async watcher(root) {
+      const { chooseWatcher } = await import('../drivers/watch/choose-watcher.ts')
+      return chooseWatcher(root)
+    },
+    command: async () => (await import('../drivers/process/host-command.ts')).runHostCommand,
     planner: async () => (await import('../engine/planner.ts')).planner,
   }
   const engine = openEngine(parts)

@@ -17,8 +17,8 @@ export interface EngineParts {
   runtime(name: RuntimeName): Promise<Runtime>
   frontDoor(): Promise<FrontDoor>
   planner(): Promise<Planner>
-  /** Tells what is saved. */
-  watcher(): Promise<Watcher>
+  /** What serves a folder best to tell of saves. */
+  watcher(root: string): Promise<Watcher>
   /** Runs builds on this machine. */
   command(): Promise<HostCommand>
 }

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { ShivError } from '../core/errors.ts'
 import { buildPlan } from '../plan/build.ts'
 import { localise } from '../plan/localise.ts'
@@ -27,8 +28,10 @@ export const planner: Planner = {
       targets: [],
       why: 'it is no business of the service',
     }
-    const ignored = sourceIgnores(service)
-    return { isIgnored: ignored, verdict: (path) => classify(join(service.root, path)) ?? foreign }
+    return {
+      isIgnored: (path) => /(^|\/)(\.git|node_modules|dist)(\/|$)/.test(path),
+      verdict: (path) => classify(join(service.root, path)) ?? foreign,
+    }
   },
   facts: parityFacts,
   verify: verifyFacts,

@@ -33,6 +33,8 @@ async function open(): Promise<void> {
     runtime: async (name) => (name === 'kind' ? fakes.kind : fakes.process),
     frontDoor: async () => door,
     planner: async () => planner,
+    watcher: async () => ({ name: 'none', watch: async () => ({ watches: 0, close: async () => {} }) }),
+    command: async () => async () => ({ code: 0, lines: [] }),
   })
 }
 

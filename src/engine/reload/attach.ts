@@ -19,7 +19,7 @@ export function reloaderOf(shop: Workshop, run: Run, runtime: Runtime, restart: 
     log: parts.log,
     folder: shop.store.folder(run.id),
     runtime,
-    watcher: () => parts.watcher(),
+    watcher: (root) => parts.watcher(root),
     rules: async (service, plan) => (await parts.planner()).reloadRules(service, plan),
     command: async (argv, options) => (await parts.command())(argv, options),
     context: (signal) => run.context({ signal, environment: run.environment, step: createSteps(() => {}).step }),

@@ -19,7 +19,7 @@ export interface RunReloaderParts {
   /** The run's own folder. */
   folder: string
   runtime: Runtime
-  watcher(): Promise<Watcher>
+  watcher(root: string): Promise<Watcher>
   rules(service: ServicePlan, plan: Plan): Promise<SourceRules>
   command: HostCommand
   context(signal: AbortSignal): RunContext
@@ -103,7 +103,7 @@ export class RunReloader {
   /** Watches, and brings what was edited meanwhile. A service that cannot be watched is told and does not keep the others. */
   async resume(): Promise<void> {
     this.log ??= await this.openLog()
-    if (this.services.size > 0) await this.definitions.open(await this.parts.watcher())
+    if (this.services.size > 0) await this.definitions.open(await this.parts.watcher(this.plan.workspace.root))
     await Promise.all(
       [...this.services.values()].map(async (service) => {
         try {
@@ -174,7 +174,7 @@ export class RunReloader {
     const log = this.log
     return new ServiceReloader(service, {
       log: parts.log,
-      watcher: await parts.watcher(),
+      watcher: await parts.watcher(service.root),
       rules: await parts.rules(service, plan),
       build: (service, rule, signal) => this.build(service, rule, signal),
       artefact: (service, rule) => artefactOf(service, rule, this.outFolder(service)),

@@ -1,0 +1,183 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { createLog } from '../../../src/core/log.ts'
+import { createRedactor } from '../../../src/core/redact.ts'
+import { createFrontDoor } from '../../../src/drivers/proxy/front-door.ts'
+import { chooseWatcher } from '../../../src/drivers/watch/choose-watcher.ts'
+import { openEngine, type Engine } from '../../../src/engine/engine.ts'
+import type { Ask } from '../../../src/engine/parts.ts'
+import { planner } from '../../../src/engine/planner.ts'
+import type { FrontDoor, ReloadOrder } from '../../../src/engine/ports.ts'
+import type { EngineEvent, StartParams } from '../../../src/engine/results.ts'
+import { createFakeRuntime, type FakeRuntime } from '../../support/fake-runtime.ts'
+import { createWorkspace, type TestWorkspace } from '../../support/workspace.ts'
+
+let home: string
+let shop: TestWorkspace
+let engine: Engine
+let door: FrontDoor
+let runtime: FakeRuntime
+let orders: ReloadOrder[]
+let logged: string[]
+
+async function open(): Promise<void> {
+  const redactor = createRedactor()
+  door = await createFrontDoor({ home })
+  runtime = reloading(runtime)
+  engine = openEngine({
+    home,
+    redactor,
+    log: createLog((line) => logged.push(line), redactor.text),
+    runtime: async () => runtime,
+    frontDoor: async () => door,
+    planner: async () => planner,
+    watcher: chooseWatcher,
+    command: async () => async () => ({ code: 0, lines: [] }),
+  })
+}
+
+/** Takes every order at once; there is nothing that would listen, so nobody counts as ready. */
+function reloading(fake: FakeRuntime): FakeRuntime {
+  return Object.assign(fake, {
+    reload: {
+      apply: async (_plan: unknown, order: ReloadOrder) => {
+        orders.push(order)
+        for (const phase of ['sent', 'applied'] as const) order.passed(phase)
+        return { replicas: [{ id: `${order.service.name}-1`, state: 'pending' as const }] }
+      },
+      holdings: async () => [{ replica: 'one', mark: orders.at(-1)?.mark, sequence: orders.at(-1)?.sequence }],
+      verify: async (_plan: unknown, _service: string, expected: ReadonlyMap<string, string>) => [
+        { replica: 'one', checked: expected.size, differing: [] },
+      ],
+    },
+  })
+}
+
+beforeEach(async () => {
+  home = mkdtempSync(join(tmpdir(), 'shiv-reload-'))
+  shop = createWorkspace({
+    'shiv.yaml': 'name: shop\n',
+    'users/service.yaml': 'name: users\nlanguage: node\ncommand: [node, server.js]\n',
+    'users/package.json': '{}',
+    'users/server.js': 'first',
+  })
+  orders = []
+  logged = []
+  runtime = createFakeRuntime('kind')
+  await open()
+})
+afterEach(async () => {
+  await engine.close({ keepRuns: true })
+  await door.close()
+  rmSync(home, { recursive: true, force: true })
+  shop.remove()
+})
+
+const ask = (events: EngineEvent[] = []): Ask => ({
+  by: { command: 'test', pid: 42 },
+  signal: new AbortController().signal,
+  emit: async (event) => void events.push(event),
+})
+const params = (more: Partial<StartParams> = {}): StartParams => ({
+  path: shop.root,
+  services: [],
+  env: 'local',
+  environment: {},
+  ...more,
+})
+const target = () => ({ path: shop.root, services: [] })
+const save = (text: string, path = 'users/server.js') => writeFileSync(join(shop.root, path), text)
+const until = async (condition: () => boolean | Promise<boolean>) => {
+  for (let i = 0; !(await condition()) && i < 400; i++) await new Promise((resolve) => setTimeout(resolve, 5))
+  expect(await condition()).toBe(true)
+}
+
+test('a save after the start is an order with the file where the container has it, and a loop that is kept', async () => {
+  await engine.start(params(), ask())
+  save('second')
+  await until(async () => (await engine.loops(target())).loops.length === 1)
+  expect([...orders[0]!.overlay.keys()]).toEqual(['/app/server.js'])
+  const [loop] = (await engine.loops(target())).loops
+  expect(loop).toMatchObject({ id: 1, service: 'users', files: ['server.js'], action: 'sync', pending: 1 })
+  const reload = async () => (await engine.status({ ...target(), all: false }))[0]!.services[0]!.reload!
+  await until(async () => (await reload()).isCurrent)
+  expect(await reload()).toMatchObject({ mark: orders[0]!.mark })
+  expect(await engine.verify(target(), ask())).toMatchObject({ isSame: true, services: [{ name: 'users' }] })
+})
+
+test('a save while the image was being built is brought after the start', async () => {
+  let finish = () => {}
+  runtime.gate = new Promise<void>((resolve) => (finish = resolve))
+  const starting = engine.start(params(), ask())
+  await until(() => runtime.asked.length === 1)
+  save('while it started')
+  finish()
+  await starting
+  await until(() => orders.length === 1)
+  expect([...orders[0]!.overlay.keys()]).toEqual(['/app/server.js'])
+})
+
+test('a save of service.yaml, of shiv.yaml and of a dependency makes the run anew', async () => {
+  await engine.start(params(), ask())
+  save('name: users\nlanguage: node\ncommand: [node, server.js]\nenv: { GREETING: hello }\n', 'users/service.yaml')
+  await until(() => runtime.asked.length === 2)
+  await until(async () => (await engine.loops(target())).loops.length === 1)
+  save('name: shop\n\n', 'shiv.yaml')
+  await until(async () => (await engine.loops(target())).loops.length === 2)
+  save('{"dependencies":{}}', 'users/package.json')
+  await until(async () => (await engine.loops(target())).loops.length === 3)
+  expect((await engine.loops(target())).loops.map(({ action, outcome }) => `${action} ${outcome}`)).toEqual([
+    'plan served',
+    'plan served',
+    'image served',
+  ])
+  expect(orders).toEqual([])
+})
+
+test('a service.yaml that is wrong keeps what runs, and says what is wrong', async () => {
+  await engine.start(params(), ask())
+  save('name: users\nlanguage: nodee\n', 'users/service.yaml')
+  await until(async () => (await engine.loops(target())).loops.length === 1)
+  const [loop] = (await engine.loops(target())).loops
+  expect(loop).toMatchObject({ action: 'plan', outcome: 'failed' })
+  expect(loop!.error!.faults![0]!.message).toMatch(/nodee/)
+  expect((await engine.status({ ...target(), all: false }))[0]!.state).toBe('running')
+  save('second')
+  await until(() => orders.length === 1)
+})
+
+test('edits of while no daemon was there are found by the next one', async () => {
+  await engine.start(params(), ask())
+  save('second')
+  await until(() => orders.length === 1)
+  await engine.close({ keepRuns: true })
+  await door.close()
+  save('third')
+  await open()
+  await until(() => orders.length === 2)
+  expect(orders[1]!.sequence).toBeGreaterThan(orders[0]!.sequence)
+  expect(orders[1]!.mark).not.toBe(orders[0]!.mark)
+})
+
+test('a stopped run hears nothing', async () => {
+  await engine.start(params(), ask())
+  await engine.stop({ ...target(), purge: false }, ask())
+  save('second')
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  expect(orders).toEqual([])
+  await expect(engine.verify(target(), ask())).rejects.toMatchObject({ code: 'RELOAD_OFF' })
+})
+
+test('who follows the logs sees loops', async () => {
+  await engine.start(params(), ask())
+  runtime.logs = async function* () {
+    save('second')
+    await until(() => orders.length === 1)
+    await until(async () => (await engine.loops(target())).loops.length === 1)
+  }
+  const events: EngineEvent[] = []
+  await engine.logs({ ...target(), sources: [], follow: true }, ask(events))
+  expect(events).toContainEqual({ kind: 'loop', loop: expect.objectContaining({ service: 'users', files: ['server.js'] }) })
+})
