@@ -26,7 +26,8 @@ export interface WatchBatch {
 }
 
 export interface WatchWarning {
-  code: 'WATCH_OVERFLOW' | 'WATCH_LIMIT' | 'WATCH_FOLDER_UNREADABLE'
+  /** `WATCH_NAME_UNREADABLE`: a name that is no UTF-8; what it names is not told. */
+  code: 'WATCH_OVERFLOW' | 'WATCH_LIMIT' | 'WATCH_FOLDER_UNREADABLE' | 'WATCH_NAME_UNREADABLE'
   message: string
   hint: string
 }
