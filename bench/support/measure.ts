@@ -5,7 +5,7 @@ import { bootstrap, bootstrapRatio, type Estimate } from '../../src/bench/statis
 export interface Row {
   measure: string
   /** Unit of `samples` and `baseline`. */
-  unit: 'ms' | 'MB' | 's/min'
+  unit: 'ms' | 'MB' | 's/min' | '%' | 'requests' | 'edits' | 'ratio'
   samples: number[]
   /** What the baseline is, and its samples from the same run. */
   baseline?: { name: string; samples: number[] }

@@ -1,0 +1,18 @@
+// `npm run bench:reload [-- MEASURE…]`: from a save to the first answer of the new code. Without names it takes all, and writes bench/RESULTS.md.
+import { reloadEmbedded, reloadKind } from './measures/reload-node.ts'
+import { requestsLost } from './measures/reload-load.ts'
+import { branchSwitch, randomEdits } from './measures/reload-edits.ts'
+import { runMeasures } from './support/run.ts'
+
+await runMeasures('bench:reload', {
+  embedded: {
+    'reload-embedded': reloadEmbedded,
+    'lost-embedded': () => requestsLost('process'),
+  },
+  onKind: {
+    'reload-kind': reloadKind,
+    'lost-kind': () => requestsLost('kind'),
+    'random-edits': randomEdits,
+    'branch-switch': branchSwitch,
+  },
+})
