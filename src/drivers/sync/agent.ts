@@ -1,0 +1,156 @@
+import { randomBytes } from 'node:crypto'
+import { type Answer, type Hello, createAnswerReader, hashesOf } from './answers.ts'
+import type { Frame } from './frame.ts'
+import type { Transport } from './transport.ts'
+
+/** How the agent took a frame. `broken`: nothing of it was put in its place. */
+export type Applied = { refused: Map<string, string>; broken?: string }
+
+export type Started = { state: 'ready' | 'failed'; pid?: number; cause?: string }
+
+/** One connected agent.sh. Every method rejects with StreamLost when the stream ends. */
+export interface Agent {
+  readonly hello: Hello
+  apply(sequence: number, mark: string | undefined, frame: Frame): Promise<Applied>
+  /** `how`: `process`, `none` or a signal's name without SIG. Resolves when the process answers or has failed; `onStarted` when it runs. */
+  restart(sequence: number, how: string, seconds: number, onStarted?: (pid: number) => void): Promise<Started>
+  /** Of those that can be read. */
+  hashes(paths: readonly string[]): Promise<Map<string, string>>
+  ping(): Promise<void>
+  /** Told with the exit code when the service ended by itself. */
+  onCrash(listener: (code: number) => void): void
+  readonly closed: Promise<string>
+  close(): void
+}
+
+export class StreamLost extends Error {
+  constructor(why: string) {
+    super(`the stream to the container ended: ${why}`)
+    this.name = 'StreamLost'
+  }
+}
+
+const HASH_PATHS = 500
+
+interface Waiter {
+  take(answer: Answer): boolean
+  fail(error: Error): void
+}
+
+/** Resolves with the agent's hello. */
+export async function openAgent(transport: Transport): Promise<Agent> {
+  const waiters = new Set<Waiter>()
+  let onCrash: (code: number) => void = () => {}
+  let lost: Error | undefined
+  const lose = (why: string) => {
+    lost ??= new StreamLost(why)
+    for (const { fail } of waiters) fail(lost)
+    waiters.clear()
+  }
+  /** Resolves with the first value that `take` makes of an answer. */
+  const awaitAnswer = <T>(take: (answer: Answer) => T | undefined): Promise<T> =>
+    new Promise((resolve, reject) => {
+      if (lost) return reject(lost)
+      const waiter: Waiter = {
+        take(answer) {
+          const value = take(answer)
+          if (value === undefined) return false
+          resolve(value)
+          waiters.delete(waiter)
+          return true
+        },
+        fail: reject,
+      }
+      waiters.add(waiter)
+      return undefined
+    })
+  const read = createAnswerReader((answer) => {
+    if (answer.kind === 'crashed') onCrash(answer.code)
+    for (const waiter of waiters) if (waiter.take(answer)) return
+  })
+  const greeting = awaitAnswer((answer) => (answer.kind === 'hello' ? answer : undefined))
+  transport.onData((bytes) => {
+    try {
+      read(bytes)
+    } catch (error) {
+      lose((error as Error).message)
+      transport.close()
+    }
+  })
+  const closed = transport.closed.then((why) => (lose(why), why))
+
+  let writing: Promise<void> = Promise.resolve()
+  /** What one call writes stays together. */
+  const write = (parts: () => AsyncIterable<Buffer> | Iterable<Buffer>): Promise<void> => {
+    const before = writing
+    const send = async () => {
+      await before
+      for await (const part of parts()) await transport.write(part)
+    }
+    const done = send()
+    writing = done.catch(() => {}) // told to the caller, whose call it was
+    return done
+  }
+  const ask = async <T>(parts: () => AsyncIterable<Buffer> | Iterable<Buffer>, take: (answer: Answer) => T | undefined) => {
+    const answer = awaitAnswer(take)
+    answer.catch(() => {}) // the write says why, if it fails first
+    await write(parts)
+    return answer
+  }
+
+  const hello = await greeting
+  const hashChunk = async (paths: readonly string[]) => {
+    const token = randomBytes(8).toString('hex')
+    const list = Buffer.from(paths.map((path) => `${path}\0`).join(''))
+    const output = await ask(
+      () => [Buffer.concat([Buffer.from(`hash ${token} ${list.length}\n`), list])],
+      (answer) => (answer.kind === 'hashes' && answer.token === token ? answer.output : undefined),
+    )
+    return hashesOf(output, paths)
+  }
+  return {
+    hello,
+    closed,
+    close: () => transport.close(),
+    onCrash: (listener) => (onCrash = listener),
+    async apply(sequence, mark, frame) {
+      const refused = new Map<string, string>()
+      async function* parts() {
+        let head: Buffer | undefined = Buffer.from(`apply ${sequence} ${mark ?? '-'} ${frame.sizeBytes}\n`)
+        for await (const chunk of frame.chunks()) {
+          yield head ? Buffer.concat([head, chunk]) : chunk
+          head = undefined
+        }
+      }
+      return ask<Applied>(parts, (answer) => {
+        if (answer.kind === 'refused') refused.set(answer.path, answer.cause)
+        if (answer.kind === 'broken') return { refused, broken: answer.cause }
+        return answer.kind === 'applied' ? { refused } : undefined
+      })
+    },
+    restart: (sequence, how, seconds, onStarted) =>
+      ask<Started>(
+        () => [Buffer.from(`restart ${sequence} ${Math.ceil(seconds)} ${how}\n`)],
+        (answer) => {
+          if (!('sequence' in answer) || answer.sequence !== sequence) return undefined
+          if (answer.kind === 'restarted') onStarted?.(answer.pid)
+          if (answer.kind === 'ready') return { state: 'ready', pid: answer.pid }
+          return answer.kind === 'failed' ? { state: 'failed', cause: answer.cause } : undefined
+        },
+      ),
+    async hashes(paths) {
+      const all = new Map<string, string>()
+      for (let from = 0; from < paths.length; from += HASH_PATHS) {
+        for (const [path, hash] of await hashChunk(paths.slice(from, from + HASH_PATHS))) all.set(path, hash)
+      }
+      return all
+    },
+    async ping() {
+      const token = randomBytes(4).toString('hex')
+      await ask(
+        () => [Buffer.from(`ping ${token}\n`)],
+        (answer) => (answer.kind === 'pong' && answer.token === token ? true : undefined),
+      )
+    },
+  }
+}

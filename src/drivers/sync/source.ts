@@ -1,0 +1,71 @@
+import { lstat, open, readlink } from 'node:fs/promises'
+import { dirname, join, normalize, relative } from 'node:path/posix'
+import type { OverlayFile } from '../../engine/ports.ts'
+
+/** Where agent.sh unpacks a frame, in the code folder. */
+export const STAGE = '.shiv-incoming'
+
+/** A file that can be sent, or why it cannot. */
+export type Source = SendableFile | { cause: string }
+
+export interface SendableFile {
+  /** Relative to the code folder, with `./` in front. */
+  path: string
+  file: OverlayFile
+  sizeBytes: number
+  mtime: number
+  link?: string
+}
+
+/** Looks at one file of an overlay: `path` is absolute in the container, `root` its code folder. */
+export async function inspectSource(root: string, path: string, file: OverlayFile): Promise<Source> {
+  const cause = whyNotPlace(root, path)
+  if (cause !== undefined) return { cause }
+  const place = { path: `./${relative(root, path)}`, file }
+  if (file.source === undefined) return { ...place, sizeBytes: 0, mtime: 0 }
+  if (/[\p{Surrogate}\ufffd]/u.test(file.source)) return { cause: 'its name is not UTF-8' }
+  try {
+    const found = await lstat(file.source)
+    const mtime = Math.floor(found.mtimeMs / 1000)
+    if (found.isSymbolicLink() && file.link !== undefined) {
+      const link = await readlink(file.source)
+      if (leaves(root, path, link)) return { cause: `it is a link that leaves the code folder: ${link}` }
+      return { ...place, sizeBytes: 0, mtime, link }
+    }
+    const handle = await open(file.source)
+    try {
+      const target = await handle.stat()
+      if (!target.isFile()) return { cause: target.isDirectory() ? 'it is a folder here' : 'it is not a plain file' }
+      return { ...place, sizeBytes: target.size, mtime }
+    } finally {
+      await handle.close()
+    }
+  } catch (error) {
+    return { cause: causeOf(error) }
+  }
+}
+
+/** Why the system does not give a file, in words. */
+export function causeOf(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException
+  if (code === 'EACCES' || code === 'EPERM') return 'it cannot be read here: permission denied'
+  if (code === 'ENOENT' || code === 'ENOTDIR') return 'it is gone here'
+  return `it cannot be read here: ${message}`
+}
+
+function whyNotPlace(root: string, path: string): string | undefined {
+  if (/[\p{Surrogate}\ufffd]/u.test(path)) return 'its name is not UTF-8'
+  if (path.includes('\0')) return 'its name is none'
+  const inside = relative(root, path)
+  if (normalize(path) !== path || inside === '' || inside.startsWith('../') || inside === '..') {
+    return `it would be outside of the code folder ${root}`
+  }
+  if (inside === STAGE || inside.startsWith(`${STAGE}/`)) return `${STAGE} is taken by shiv`
+  if (Buffer.byteLength(path) > 4000) return 'its path is too long'
+  return undefined
+}
+
+function leaves(root: string, path: string, link: string): boolean {
+  const target = link.startsWith('/') ? normalize(link) : join(dirname(path), link)
+  return target !== root && !target.startsWith(root === '/' ? '/' : `${root}/`)
+}

@@ -1,0 +1,230 @@
+import { PLACE } from './place.ts'
+import { script } from './script.ts'
+
+const READINESS = script`
+nap() { read -t "$1" _nothing <&9; }
+
+hundredths() {
+  read -r _uptime _nothing </proc/uptime
+  _now=\${_uptime%.*}\${_uptime#*.}
+}
+
+# Listening sockets come first in the kernel's list; it is read byte by byte, so the rest stays unread.
+has_listener() {
+  while read -r _nothing _address _nothing _socket _nothing; do
+    case $_socket in
+      0A) case $_address in *":$2") return 0 ;; esac ;;
+      st) ;;
+      *) return 1 ;;
+    esac
+  done <"$1"
+  return 1
+}
+
+is_listening() { has_listener /proc/net/tcp6 "$1" || has_listener /proc/net/tcp "$1"; }
+
+# One request as the kubelet makes it. The request's FIFO stays open, because a server may take a half-closed connection for a client that left.
+answers() {
+  exec 7<>"$_home/ask" 6<>"$_home/answer"
+  printf 'GET %s HTTP/1.1\r\nHost: localhost:%s\r\nUser-Agent: shiv-probe\r\nAccept: */*\r\nConnection: close\r\n\r\n' "$2" "$1" >&7
+  "$_busybox" nc 127.0.0.1 "$1" <&7 >&6 2>/dev/null &
+  _asker=$!
+  echo "$_asker" >"$_home/asker"
+  _status=
+  IFS=' ' read -t "$_patience" -r _nothing _status _nothing <&6
+  exec 7<&- 6<&-
+  case $_status in
+    [23]??) _health= ;;
+    ?*) _health="$2 answers $_status" ;;
+    *) _health="$2 does not answer" ;;
+  esac
+  if [ -n "$_health" ]; then kill -KILL "$_asker" 2>/dev/null; return 1; fi
+}
+
+# read_state: _condition running, crashed or waiting. A file that is being written is read again.
+read_state() {
+  _condition=
+  until [ -n "$_condition" ]; do
+    read -r _condition _generation _process _running _token _code 2>/dev/null <"$_home/state" || nap 0.001
+  done
+}
+
+# watch_start SEQUENCE TOKEN SECONDS: says \`restarted\` and then \`ready\` or \`failed\`, of the process that began with this token.
+watch_start() {
+  hundredths
+  _deadline=$((_now + $3 * 100)) _health= _patience=5
+  _port=\${SHIV_HEALTH_PORT:-}
+  if [ -n "$_port" ]; then _hexadecimal=$(printf %04X "$_port"); fi
+  while read_state && [ "$_token" != "$2" ]; do nap 0.001; done
+  _begun=$_generation
+  if [ "$_condition" = running ]; then echo "restarted $1 $_process"; fi
+  _polls=0
+  while :; do
+    if [ "$_condition" = crashed ]; then echo "failed $1 exited $_code"; return; fi
+    if [ "$_token" != "$2" ]; then return; fi
+    if [ -z "$_port" ]; then
+      if [ "$_polls" -ge 20 ]; then break; fi
+    elif is_listening "$_hexadecimal"; then
+      if [ -z "\${SHIV_HEALTH_PATH:-}" ] || answers "$_port" "$SHIV_HEALTH_PATH"; then break; fi
+    else
+      _health="nothing listens on port $_port"
+    fi
+    hundredths
+    if [ "$_now" -ge "$_deadline" ]; then echo "failed $1 unhealthy $_health"; return; fi
+    _polls=$((_polls + 1))
+    if [ "$_polls" -lt 200 ]; then nap 0.002; else nap 0.02; fi
+    read_state
+  done
+  : >"$_home/asker"
+  read_state
+  if [ "$_condition $_token" != "running $2" ]; then
+    echo "failed $1 exited \${_code:-0}"
+    return
+  fi
+  echo "ready $1 $_process"
+  : >"$_home/prepare"
+  kill -URG "$_supervisor"
+}
+`
+
+const AGENT = script`
+_home=\${0%/*}
+_busybox=$_home/busybox
+_root=$1
+_stage=$_root/.shiv-incoming
+_watcher= _prober=
+LC_ALL=C
+set -f
+umask 0
+cd "$_root" || exit 1
+
+# One agent a container: a former one whose stream is lost may still be at work.
+end_former() {
+  read -r _former 2>/dev/null <"$_home/agent" || return
+  { IFS= read -r -d '' _nothing; IFS= read -r -d '' _nothing; IFS= read -r -d '' _words; } 2>/dev/null <"/proc/$_former/cmdline"
+  case $_words in */agent.sh) ;; *) return ;; esac
+  kill -KILL -- "-$_former" 2>/dev/null || kill -KILL "$_former" 2>/dev/null
+}
+
+end_prober() {
+  if [ -n "$_prober" ] && kill -KILL "$_prober" 2>/dev/null && read -r _asker 2>/dev/null <"$_home/asker"; then
+    kill -KILL "$_asker" 2>/dev/null
+  fi
+  _prober=
+}
+
+refuse() {
+  _refused=$((_refused + 1))
+  _reason=\${1##*: }
+  printf 'refused %s\n%s\0' "\${_reason%%
+*}" "$2"
+}
+
+# apply SEQUENCE MARK BYTES. While it is at work nobody can say what the container holds, so the mark is away. A frame that cannot be
+# unpacked to its end changes nothing.
+apply() {
+  : >"$_home/mark"
+  [ -d "$_stage" ] || "$_busybox" mkdir -p "$_stage"
+  _refused=0
+  if "$_busybox" dd bs=65536 count="$3" iflag=fullblock,count_bytes 2>/dev/null | unpack; then
+    place_frame "$_stage"
+    if [ "$_refused" = 0 ]; then echo "$1 $2" >"$_home/mark"; else echo "$1 -" >"$_home/mark"; fi
+    echo "applied $1 $_refused"
+    release "$1" "$2"
+  else
+    read -r _cause 2>/dev/null <"$_home/unpacked" || _cause=
+    "$_busybox" rm -rf "$_stage"
+    echo "broken $1 \${_cause##*: }"
+  fi
+}
+
+# A container that waits for what the overlay brings starts when all of it is there.
+release() {
+  if [ -e "$_home/wait" ] && [ "$_refused" = 0 ] && [ "$2" != - ]; then
+    "$_busybox" rm -f "$_home/wait"
+    order "first-$$-$1"
+  fi
+}
+
+unpack() {
+  if "$_busybox" tar -x -o -f - -C "$_stage" 2>"$_home/unpacked"; then return; fi
+  "$_busybox" cat >/dev/null
+  return 1
+}
+
+order() {
+  echo "$1" >"$_home/restart"
+  kill -URG "$_supervisor"
+}
+
+# restart SEQUENCE SECONDS HOW: \`process\`, \`none\` or the name of a signal.
+restart() {
+  end_prober
+  _turn=$((_turn + 1))
+  _wanted=$1-$$-$_turn
+  read_state
+  if [ "$3" = process ] || [ "$_condition" != running ]; then
+    order "$_wanted"
+  else
+    _wanted=$_token
+    if [ "$3" != none ]; then kill "-$3" "$_process" || echo "failed $1 unhealthy the process takes no $3"; fi
+  fi
+  watch_start "$1" "$_wanted" "$2" &
+  _prober=$!
+}
+
+# hash TOKEN BYTES: of each path of the NUL-terminated list that can be read, in its order.
+hash() {
+  echo "hashes $1"
+  "$_busybox" dd bs=65536 count="$2" iflag=fullblock,count_bytes 2>/dev/null | "$_busybox" xargs -0 "$_busybox" sha256sum -- 2>/dev/null
+  echo "hashed $1"
+}
+
+hello() {
+  read -r _supervisor <"$_home/run"
+  read -r _boot <"$_home/boot"
+  _sequence= _mark=
+  read -r _sequence _mark 2>/dev/null <"$_home/mark"
+  read_state
+  echo "hello 1 $_boot \${_sequence:-0} \${_mark:--} $_condition \${_running:-0} \${_process:-0} \${_code:-0}"
+  if [ "$_condition" = running ]; then : >"$_home/prepare"; kill -URG "$_supervisor"; fi
+}
+
+# Ends with the agent, at the latest when it next looks.
+tell_events() {
+  while [ -d "/proc/$$" ]; do
+    if IFS= read -t 30 -r _line <&5; then echo "$_line"; fi
+  done
+}
+
+end_former
+echo "$$" >"$_home/agent"
+"$_busybox" rm -rf "$_stage" "$_home/events" "$_home/ask" "$_home/answer"
+"$_busybox" mkfifo "$_home/events" "$_home/ask" "$_home/answer"
+exec 5<>"$_home/events" 9<>"$_home/nap"
+tell_events </dev/null &
+_watcher=$!
+exec 5<&-
+_turn=0
+hello
+while IFS= read -r _line; do
+  set -- $_line
+  case $1 in
+    apply) apply "$2" "$3" "$4" ;;
+    restart) restart "$2" "$3" "$4" ;;
+    hash) hash "$2" "$3" ;;
+    ping) echo "pong $2" ;;
+  esac
+done
+end_prober
+kill -KILL "$_watcher" 2>/dev/null
+`
+
+/**
+ * `sh agent.sh CODE_FOLDER`: what the daemon speaks to in a replica, over stdin and stdout. `src/drivers/sync/` holds the other end. Asked by lines,
+ * some with an exact count of bytes behind them: `apply SEQUENCE MARK BYTES` + a tar frame (see PLACE), `restart SEQUENCE SECONDS HOW`, `hash TOKEN BYTES` +
+ * NUL-terminated paths, `ping TOKEN`. It says `hello VERSION BOOT SEQUENCE MARK CONDITION RUNNING PID CODE` at first, `refused CAUSE` + a NUL-terminated
+ * path, `applied SEQUENCE REFUSED`, `broken SEQUENCE CAUSE`, `restarted SEQUENCE PID`, `ready SEQUENCE PID`, `failed SEQUENCE exited CODE`,
+ * `failed SEQUENCE unhealthy WHY`, `hashes TOKEN` + sha256sum's lines + `hashed TOKEN`, `crashed CODE`, `pong TOKEN`.
+ */
+export const AGENT_SCRIPT = PLACE + READINESS + AGENT

@@ -1,0 +1,41 @@
+import { PLACE } from './place.ts'
+import { script } from './script.ts'
+
+const SEED = script`
+_home=\${0%/*}
+_busybox=$_home/busybox
+_workdir=$1 _code=$2 _overlay=$3
+_stage=$_code/.shiv-incoming
+LC_ALL=C
+set -f
+umask 0
+
+refuse() {
+  _refused=$((_refused + 1))
+  echo "shiv: $2 cannot be put into the code folder: \${1##*: }" >&2
+}
+
+# A node that was restarted runs this again: what was there before goes.
+"$_busybox" find "$_code" -mindepth 1 -maxdepth 1 -exec "$_busybox" rm -rf -- {} + || exit 1
+"$_busybox" rm -f "$_home/mark" "$_home/wait" "$_home/state"
+if [ -d "$_workdir" ]; then
+  "$_busybox" tar -c -f - -C "$_workdir" . | "$_busybox" tar -x -o -f - -C "$_code" || exit 1
+  "$_busybox" find "$_code" -mindepth 1 -type d ! -perm -200 -exec "$_busybox" chmod u+w -- {} +
+fi
+
+if [ -e "$_overlay/wait" ]; then : >"$_home/wait"; fi
+if [ -e "$_overlay/overlay.tar.gz" ]; then
+  _refused=0
+  "$_busybox" mkdir -p "$_stage" || exit 1
+  "$_busybox" tar -x -z -o -f "$_overlay/overlay.tar.gz" -C "$_stage" || exit 1
+  cd "$_code" || exit 1
+  place_frame "$_stage"
+  read -r _sequence _mark <"$_overlay/mark"
+  if [ "$_refused" != 0 ]; then _mark=-; fi
+  echo "$_sequence $_mark" >"$_home/mark"
+  "$_busybox" rm -rf "$_stage"
+fi
+`
+
+/** `sh seed.sh WORKDIR CODE OVERLAY`: fills the code folder with what the image has in its working folder and then with the newest overlay, if there is one. */
+export const SEED_SCRIPT = PLACE + SEED

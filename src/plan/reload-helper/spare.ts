@@ -1,0 +1,90 @@
+import { script } from './script.ts'
+
+/**
+ * Preloaded by a second `node` (`--require`), which has started up to the service's own code and waits for its turn.
+ *
+ * - `SHIV_SPARE_FIFO`: a FIFO. One line `go` begins the program; `go {"env":{…},"cwd":"…"}` sets variables first (null takes one away).
+ *   The end of the FIFO without a line ends the process. Whoever spawns it holds the FIFO open for reading and writing, so that nobody blocks.
+ * - `SHIV_SPARE_OPTIONS`: NODE_OPTIONS as the program shall see them; `--inspect` in it is opened at `go`, when its port is free.
+ * - `SHIV_SPARE_INSPECT`: an `--inspect…` word that the command line had, likewise.
+ * - `SHIV_SPARE_CWD`: where the program runs. The process itself is started in a folder of ours with the program's absolute path, because
+ *   node reads (and keeps) the package.json of its folder before any preload.
+ */
+export const SPARE = script`
+'use strict'
+const fifo = process.env.SHIV_SPARE_FIFO
+if (fifo !== undefined && require('node:worker_threads').isMainThread) waitForTurn(fifo)
+
+function waitForTurn(fifo) {
+  const fs = require('node:fs')
+  const { SHIV_SPARE_OPTIONS: options = '', SHIV_SPARE_INSPECT: inspect = '', SHIV_SPARE_CWD: cwd } = process.env
+  const score = offerToTheKiller(fs)
+  for (const name of ['node:http', 'node:net', 'node:stream', 'node:url', 'node:fs/promises', 'node:timers/promises']) require(name)
+  const order = readLine(fs, fifo)
+  if (order === undefined) process.exit(0)
+
+  for (const name of Object.keys(process.env)) if (name.startsWith('SHIV_SPARE_')) delete process.env[name]
+  if (options === '') delete process.env.NODE_OPTIONS
+  else process.env.NODE_OPTIONS = options
+  if (cwd !== undefined) process.chdir(cwd)
+  obey(order)
+  if (score !== undefined) write(fs, '/proc/self/oom_score_adj', score)
+  openInspector(options.split(' ').concat(inspect))
+}
+
+// A spare is the first to go when memory is short; as the service it is worth what the service was.
+function offerToTheKiller(fs) {
+  try {
+    const before = fs.readFileSync('/proc/self/oom_score_adj', 'utf8').trim()
+    return write(fs, '/proc/self/oom_score_adj', '1000') ? before : undefined
+  } catch {
+    return undefined // no such file on this system
+  }
+}
+
+function write(fs, file, text) {
+  try {
+    fs.writeFileSync(file, text)
+    return true
+  } catch {
+    return false // the system does not let us, and goes on as it was
+  }
+}
+
+function readLine(fs, fifo) {
+  const descriptor = fs.openSync(fifo, 'r')
+  const byte = Buffer.alloc(1)
+  const bytes = []
+  try {
+    while (fs.readSync(descriptor, byte, 0, 1) === 1) {
+      if (byte[0] === 10) return Buffer.from(bytes).toString('utf8')
+      bytes.push(byte[0])
+    }
+    return undefined
+  } finally {
+    fs.closeSync(descriptor)
+  }
+}
+
+function obey(order) {
+  const text = order.replace(/^go */, '')
+  if (text === '') return
+  const { env = {}, cwd } = JSON.parse(text)
+  for (const [name, value] of Object.entries(env)) {
+    if (value === null) delete process.env[name]
+    else process.env[name] = value
+  }
+  if (cwd !== undefined) process.chdir(cwd)
+}
+
+function openInspector(words) {
+  const word = words.findLast((word) => /^--inspect(=|$)/.test(word))
+  if (word === undefined) return
+  const address = word.slice('--inspect='.length)
+  const colon = address.lastIndexOf(':')
+  const isPort = /^[0-9]+$/.test(address)
+  const port = isPort ? Number(address) : colon >= 0 ? Number(address.slice(colon + 1)) : 9229
+  const host = isPort ? '127.0.0.1' : (colon >= 0 ? address.slice(0, colon) : address) || '127.0.0.1'
+  require('node:inspector').open(port, host.replace(/^\[|\]$/g, ''))
+}
+`

@@ -1,0 +1,146 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { constants, readdirSync, readlinkSync } from 'node:fs'
+import { type FileHandle, mkdir, mkdtemp, open, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { HELPER_SCRIPTS } from '../../../src/plan/reload-helper.ts'
+
+describe.skipIf(process.platform !== 'linux')('spare.cjs', () => {
+  let folder: string
+  let fifo: FileHandle
+  const running: ChildProcess[] = []
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'shiv-spare-'))
+    await mkdir(join(folder, 'shiv'))
+    await mkdir(join(folder, 'code'))
+    await writeFile(join(folder, 'shiv/spare.cjs'), HELPER_SCRIPTS['spare.cjs'])
+    execFileSync('mkfifo', [join(folder, 'shiv/go')])
+    fifo = await open(join(folder, 'shiv/go'), constants.O_RDWR)
+  })
+  afterEach(async () => {
+    for (const child of running.splice(0)) child.kill('SIGKILL')
+    await fifo.close().catch(() => {}) // a test may have closed it
+    await rm(folder, { recursive: true })
+  })
+
+  const save = (name: string, text: string) => writeFile(join(folder, 'code', name), text)
+  const spare = (args: string[], env: Record<string, string> = {}) => {
+    const child = spawn(process.execPath, args, {
+      cwd: join(folder, 'shiv'),
+      env: {
+        PATH: process.env['PATH'],
+        NODE_OPTIONS: `--require ${join(folder, 'shiv/spare.cjs')}`,
+        SHIV_SPARE_FIFO: join(folder, 'shiv/go'),
+        SHIV_SPARE_CWD: join(folder, 'code'),
+        ...env,
+      },
+    })
+    running.push(child)
+    let output = ''
+    child.stdout.on('data', (part) => (output += part))
+    child.stderr.on('data', (part) => (output += part))
+    const closed = once(child, 'close').then(([code, signal]) => ({ code, signal, output }))
+    return { child, closed, output: () => output }
+  }
+  /** It has opened its FIFO, so whatever it reads early has been read. */
+  const settle = (child: ChildProcess) => {
+    const files = () => readdirSync(`/proc/${child.pid}/fd`).map((name) => linkOf(`/proc/${child.pid}/fd/${name}`))
+    return expect.poll(files, { timeout: 10_000, interval: 5 }).toContain(join(folder, 'shiv/go'))
+  }
+  const go = (line = 'go') => fifo.write(`${line}\n`)
+
+  it('runs the code of the moment of go, not of its own start', async () => {
+    await save('main.js', 'console.log("old")')
+    const { child, closed, output } = spare([join(folder, 'code/main.js')])
+    await settle(child)
+    expect(output()).toBe('')
+    await save('other.js', 'exports.word = "fresh"')
+    await save('main.js', 'console.log(require("./other.js").word, require.main === module, process.cwd() === __dirname)')
+    await go()
+    expect(await closed).toEqual({ code: 0, signal: null, output: 'fresh true true\n' })
+  })
+
+  it('has read nothing of the service when it waits: package.json may turn into that of ES modules', async () => {
+    await save('package.json', '{"type":"commonjs"}')
+    await save('main.js', 'console.log(typeof require)')
+    const { child, closed } = spare([join(folder, 'code/main.js')])
+    await settle(child)
+    await save('package.json', '{"type":"module"}')
+    await save('main.js', 'import { word } from "./word.js"; console.log(word, import.meta.url.endsWith("code/main.js"))')
+    await save('word.js', 'export const word = await Promise.resolve("esm")')
+    await go()
+    expect(await closed).toMatchObject({ code: 0, output: 'esm true\n' })
+  })
+
+  it('leaves argv, exit code, environment and children as a plain start would', async () => {
+    await save(
+      'main.mjs',
+      `import { execFileSync } from 'node:child_process'
+       import { Worker } from 'node:worker_threads'
+       const env = Object.keys(process.env).filter((name) => /^SHIV_SPARE|^NODE_OPTIONS/.test(name))
+       console.log(JSON.stringify([process.argv.slice(1), process.execArgv, env, process.env.NODE_OPTIONS, process.env.ADDED]))
+       console.log(execFileSync(process.execPath, ['-p', '6*7'], { encoding: 'utf8' }).trim())
+       new Worker('console.log("worker")', { eval: true }).on('exit', () => process.exit(7))`,
+    )
+    const file = join(folder, 'code/main.mjs')
+    const { child, closed } = spare(['--stack-trace-limit=50', file, '--port', 'a b'], {
+      SHIV_SPARE_OPTIONS: '--no-warnings',
+    })
+    await settle(child)
+    await go('go {"env":{"ADDED":"yes"}}')
+    const { code, output } = await closed
+    const [seen, ...rest] = output.trim().split('\n')
+    expect(JSON.parse(seen ?? '')).toEqual([
+      [file, '--port', 'a b'],
+      ['--stack-trace-limit=50'],
+      ['NODE_OPTIONS'],
+      '--no-warnings',
+      'yes',
+    ])
+    expect({ code, rest }).toEqual({ code: 7, rest: ['42', 'worker'] })
+  })
+
+  it('lets modules of --import and --require be read after go', async () => {
+    await save('first.mjs', 'console.log("old import")')
+    await save('second.cjs', 'console.log("old require")')
+    await save('main.cjs', 'console.log("main")')
+    const { child, closed } = spare(['--import', './first.mjs', '--require', './second.cjs', join(folder, 'code/main.cjs')])
+    await settle(child)
+    await save('first.mjs', 'console.log("new import")')
+    await save('second.cjs', 'console.log("new require")')
+    await go()
+    expect(await closed).toMatchObject({ code: 0, output: 'new require\nnew import\nmain\n' })
+  })
+
+  it('opens the inspector at go', async () => {
+    await save('main.cjs', 'console.log(require("node:inspector").url(), process.debugPort)')
+    const { child, closed, output } = spare([join(folder, 'code/main.cjs')], { SHIV_SPARE_OPTIONS: '--inspect=127.0.0.1:0' })
+    await settle(child)
+    expect(output()).toBe('')
+    await go()
+    expect((await closed).output).toMatch(/Debugger listening on (ws:\S+)[^]*\1 \d+\n/)
+  })
+
+  it('dies of TERM while it waits, ends by itself when whoever holds the FIFO is gone', async () => {
+    await save('main.cjs', 'console.log("never")')
+    const first = spare([join(folder, 'code/main.cjs')])
+    await settle(first.child)
+    first.child.kill('SIGTERM')
+    expect(await first.closed).toMatchObject({ code: null, signal: 'SIGTERM', output: '' })
+    const second = spare([join(folder, 'code/main.cjs')])
+    await settle(second.child)
+    await fifo.close()
+    expect(await second.closed).toMatchObject({ code: 0, output: '' })
+  })
+})
+
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path)
+  } catch {
+    return '' // closed meanwhile
+  }
+}
