@@ -16,6 +16,7 @@ export type {
   StepEvent,
   StopResult,
   Target,
+  WhyResult,
 } from '../engine/results.ts'
 
 /** The contract between CLI and daemon: one request object, then events, then one response object; each a line of JSON on the Unix socket. Methods are added, never removed. */
@@ -29,6 +30,7 @@ export type Request =
   | { method: 'status'; params: Target & { all: boolean } }
   | { method: 'plan'; params: StartParams }
   | { method: 'parity'; params: StartParams & { verify: boolean } }
+  | { method: 'why'; params: StartParams & { files: string[] } }
   | { method: 'logs'; params: Target & { sources: string[]; follow: boolean; tail?: number; since?: number } }
   | { method: 'exec'; params: Target & { argv: string[] } }
   | { method: 'doctor'; params: { fix: boolean; environment: NodeJS.ProcessEnv } }
