@@ -31,6 +31,7 @@ export const COMMANDS: Command[] = [
       env: ENVIRONMENT,
       runtime: RUNTIME,
       'no-debug': { kind: 'switch', about: 'start without debug endpoints' },
+      'no-reload': { kind: 'switch', about: 'start without reload: a save changes nothing' },
       'show-secrets': SECRETS,
     },
     examples: [
@@ -197,6 +198,19 @@ export const COMMANDS: Command[] = [
     },
     examples: [{ line: 'shiv parity --gate 80', why: 'in CI' }],
     load: () => import('./commands/parity.ts'),
+  },
+  {
+    name: 'why',
+    summary: 'what a save of a file would do, and by which rule',
+    arguments: 'FILE…',
+    arity: { min: 1, max: Number.POSITIVE_INFINITY },
+    about: [
+      'Names the services that the file belongs to, the rule that decides, where that rule stands, and what changes in the container.',
+      'Reads the definition alone: nothing needs to run, and the file needs not be there.',
+    ],
+    flags: { env: ENVIRONMENT, runtime: RUNTIME },
+    examples: [{ line: 'shiv why src/server.ts', why: 'one file' }],
+    load: () => import('./commands/why.ts'),
   },
   {
     name: 'doctor',

@@ -11,6 +11,7 @@ export function startParams({ args, flags, cwd, environment }: Invocation): Star
     env: flags.text('env') ?? 'local',
     ...((runtime === 'kind' || runtime === 'process') && { runtime }),
     ...(flags.isOn('no-debug') && { debug: false }),
+    ...(flags.isOn('no-reload') && { reload: false }),
     environment,
   }
 }

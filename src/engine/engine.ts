@@ -16,12 +16,14 @@ import type {
   StopResult,
   Target,
   VerifyResult,
+  WhyResult,
 } from './results.ts'
 import { endReload } from './reload/attach.ts'
 import { loopsOf, verifyRun } from './reload/look.ts'
 import { createRunStore } from './run-store.ts'
 import { startRun } from './start.ts'
 import { removeRun, restartRun, stopRun } from './stop.ts'
+import { whyOf } from './why.ts'
 import { operate } from './work.ts'
 
 /** Keeps runs: one operation at a time on a workspace, workspaces side by side. */
@@ -32,6 +34,7 @@ export interface Engine {
   status(params: Target & { all: boolean }): Promise<RunStatus[]>
   plan(params: StartParams): Promise<Plan>
   parity(params: StartParams & { verify: boolean }, ask: Ask): Promise<ParityResult>
+  why(params: StartParams & { files: string[] }): Promise<WhyResult>
   logs(params: Target & { sources: string[]; follow: boolean; tail?: number; since?: number }, ask: Ask): Promise<LogsResult>
   exec(params: Target & { argv: string[] }, ask: Ask): Promise<ExecResult>
   loops(params: Target): Promise<LoopsResult>
@@ -85,6 +88,10 @@ export function openEngine(parts: EngineParts): Engine {
     async plan(params) {
       await loaded
       return planOfWorkspace(shop, params)
+    },
+    async why(params) {
+      await loaded
+      return whyOf(shop, params)
     },
     serviceUrl: (workspace, service) =>
       living()

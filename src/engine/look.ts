@@ -5,7 +5,7 @@ import type { Workshop } from './workshop.ts'
 import type { Plan } from '../plan/types.ts'
 import type { ExecResult, LogsResult, ParityResult, RunStatus, StartParams, Target } from './results.ts'
 import type { Run } from './run.ts'
-import { planFor, selected } from './start.ts'
+import { modesOf, planFor, selected } from './start.ts'
 import { quietContext } from './work.ts'
 
 /** How long `status` waits for the world before it tells what was known last. */
@@ -83,7 +83,7 @@ async function localPlan(shop: Workshop, params: StartParams) {
   const plans = await planFor(planner, model, {
     services: selected(model, params),
     runtime: runtime.name,
-    debug: params.debug !== false,
+    ...modesOf({ ...(run?.isAttached && { debug: run.record.debug, reload: run.record.reload }), ...params }),
   })
   return { ...plans, planner, runtime, run }
 }

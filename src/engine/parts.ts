@@ -27,9 +27,9 @@ export interface EngineParts {
 export interface Planner {
   load(path: string, options: { environment: string }): Promise<Model>
   build(model: Model, options: { services: string[] }): Plan
-  localise(plan: Plan, runtime: RuntimeName, model: Model, options: { debug: boolean }): Plan
   /** What saves of a service's files do. */
   reloadRules(service: ServicePlan, plan: Plan): SourceRules
+  localise(plan: Plan, runtime: RuntimeName, model: Model, options: { debug: boolean; reload: boolean }): Plan
   facts(production: Plan, local: Plan): Fact[]
   verify(facts: Fact[], readings: ({ actual: unknown } | undefined)[]): VerifiedFact[]
   score(facts: VerifiedFact[]): number

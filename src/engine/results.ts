@@ -1,4 +1,5 @@
 import type { ErrorShape } from '../core/errors.ts'
+import type { Verdict } from '../plan/reload-rules.ts'
 import type { ParityReport, Plan, RuntimeName } from '../plan/types.ts'
 import type { DatabaseState, Holding, RunEvent, ServiceState, Verification } from './ports.ts'
 import type { Loop } from './reload/loop.ts'
@@ -15,6 +16,8 @@ export interface StartParams extends Target {
   runtime?: RuntimeName
   /** `false`: without debug endpoints. */
   debug?: boolean
+  /** `false`: a save changes nothing. */
+  reload?: boolean
   /** The CLI's environment: PATH, KUBECONFIG, secrets by name. Held in memory for this run only. */
   environment: NodeJS.ProcessEnv
 }
@@ -87,6 +90,20 @@ export interface StartResult {
 export interface ParityResult extends ParityReport {
   workspace: string
   runtime: RuntimeName
+}
+
+/** Ends `why`. */
+export interface WhyResult {
+  version: 1
+  workspace: { name: string; root: string }
+  runtime: Plan['runtime']
+  /** In the order in which they were named; absolute. A file without a verdict belongs to no service. */
+  files: { file: string; verdicts: ServiceVerdict[] }[]
+}
+
+/** What a save does to services. */
+export interface ServiceVerdict extends Omit<Verdict, 'decidedBy'> {
+  services: string[]
 }
 
 /** Ends `stop`; a run whose services were only partly stopped stays in `status`. */

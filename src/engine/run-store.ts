@@ -20,6 +20,8 @@ export interface RunRecord {
   /** Services that were asked for, with what they depend on. */
   services: string[]
   debug: boolean
+  /** Absent: it is on. */
+  reload?: boolean
   /** As the runtime got it. */
   plan: Plan
   error?: ErrorShape

@@ -38,9 +38,10 @@ export async function startRun(shop: Workshop, params: StartParams, ask: Ask): P
       return choice
     })
     shop.parts.log.info('start', { workspace: model.workspace.name, runtime: runtime.name, why })
-    const { plan, score } = await planFor(planner, model, { services, runtime: runtime.name, debug: params.debug !== false })
+    const modes = modesOf(params)
+    const { plan, score } = await planFor(planner, model, { services, runtime: runtime.name, ...modes })
     const secrets = await resolveSecrets(plan, params.environment)
-    const run = await prepareRun(shop, known, { model, plan, runtime, debug: params.debug !== false })
+    const run = await prepareRun(shop, known, { model, plan, runtime, modes })
     run.secrets = secrets
     for (const value of secrets.values()) shop.parts.redactor.add(value)
     run.environment = params.environment
@@ -56,14 +57,24 @@ export async function startRun(shop: Workshop, params: StartParams, ask: Ask): P
   })
 }
 
+/** What a start may leave out. */
+export interface Modes {
+  debug: boolean
+  reload: boolean
+}
+
+export function modesOf(params: { debug?: boolean | undefined; reload?: boolean | undefined }): Modes {
+  return { debug: params.debug !== false, reload: params.reload !== false }
+}
+
 /** The local Plan of some services, and production's of the same, read with production's own overrides: what an environment changes is a difference too. */
 export async function planFor(
   planner: Planner,
   model: Model,
-  options: { services: string[]; runtime: RuntimeName; debug: boolean },
+  options: { services: string[]; runtime: RuntimeName } & Modes,
 ): Promise<{ production: Plan; plan: Plan; score: number }> {
-  const { services, runtime, debug } = options
-  const plan = planner.localise(planner.build(model, { services }), runtime, model, { debug })
+  const { services, runtime, debug, reload } = options
+  const plan = planner.localise(planner.build(model, { services }), runtime, model, { debug, reload })
   const production = planner.build(await planner.load(model.workspace.root, { environment: 'production' }), { services })
   return { production, plan, score: planner.score(planner.facts(production, plan)) }
 }
@@ -116,14 +127,14 @@ export async function startAgain(shop: Workshop, run: Run): Promise<void> {
 async function prepareRun(
   shop: Workshop,
   known: Run | undefined,
-  next: { model: Model; plan: Plan; runtime: Runtime; debug: boolean },
+  next: { model: Model; plan: Plan; runtime: Runtime; modes: Modes },
 ): Promise<Run> {
   const { workspace, environment } = next.model
   const fields = {
     environment: environment.name,
     runtime: next.runtime.name,
     services: next.plan.services.map((service) => service.name),
-    debug: next.debug,
+    ...next.modes,
     plan: next.plan,
   }
   if (known && known.record.workspace.name === workspace.name) {

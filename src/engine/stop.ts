@@ -5,7 +5,7 @@ import type { Workshop } from './workshop.ts'
 import type { RestartResult, StopResult, Target } from './results.ts'
 import { failure, type Run } from './run.ts'
 import { endReload, whilePaused } from './reload/attach.ts'
-import { planFor, realise } from './start.ts'
+import { modesOf, planFor, realise } from './start.ts'
 import { operate, type Work } from './work.ts'
 
 /** Removes a run, or some services of it. Nothing there is nothing to do. */
@@ -56,7 +56,7 @@ async function removeServices(shop: Workshop, run: Run, rest: string[], work: Wo
   const { record } = run
   const planner = await shop.parts.planner()
   const model = await planner.load(record.workspace.root, { environment: record.environment })
-  const { plan } = await planFor(planner, model, { services: rest, runtime: record.runtime, debug: record.debug })
+  const { plan } = await planFor(planner, model, { services: rest, runtime: record.runtime, ...modesOf(record) })
   const needed = plan.services.map((service) => service.name).filter((name) => !rest.includes(name))
   if (needed.length > 0) {
     const users = plan.services

@@ -22,8 +22,10 @@ export interface Verdict {
   decidedBy?: ReloadRule
 }
 
-/** The files around a service that mean something before any rule does. Paths are absolute. */
+/** What is around a service and means something before any rule does. Paths are absolute. */
 export interface WorkspaceFiles {
+  /** Processes run the working copy: nothing goes anywhere. */
+  hasContainers: boolean
   /** service.yaml of each service, and shiv.yaml. */
   definitions: string[]
   /** The workspace's own presets, whether the folder is there or not. */
@@ -38,6 +40,7 @@ export function workspaceFiles(plan: Plan, service: ServicePlan): WorkspaceFiles
   const { root } = plan.workspace
   const source = plan.images.find((image) => image.service === service.name)?.source
   return {
+    hasContainers: plan.runtime !== 'process',
     definitions: [`${root}${sep}shiv.yaml`, ...plan.services.map((each) => `${each.root}${sep}service.yaml`)],
     presets: `${root}${sep}presets`,
     ...(source?.kind === 'build' && {
@@ -64,7 +67,7 @@ export function compileReload(service: ServicePlan, files: WorkspaceFiles): Clas
     if (path === files.dockerfile) return by('image', 'the image is built by it')
     if (own === undefined) return by('image', "the image is built from it, and it is outside of the service's folder")
     const decided = rules.find(({ matches }) => matches(own))
-    if (decided) return verdictOf(decided.rule, own, policy)
+    if (decided) return verdictOf(decided.rule, own, policy, files.hasContainers)
     return by('unmatched', `no rule matches ${own}: add one to reload.rules of ${service.name}'s service.yaml`)
   }
 }
@@ -81,7 +84,7 @@ function by(action: Verdict['action'], why: string): Verdict {
   return { action, rule: action, from: 'shiv', targets: [], why }
 }
 
-function verdictOf(rule: ReloadRule, path: string, policy: ReloadPolicy): Verdict {
+function verdictOf(rule: ReloadRule, path: string, policy: ReloadPolicy, hasContainers: boolean): Verdict {
   const found = {
     rule: ruleText(rule),
     from: rule.from,
@@ -90,20 +93,24 @@ function verdictOf(rule: ReloadRule, path: string, policy: ReloadPolicy): Verdic
   }
   if (rule.do === 'ignore') return { ...found, action: 'ignore', targets: [], why: rule.why ?? 'the rule says so' }
   if (policy.obstacle) return { ...found, action: policy.obstacle.do, targets: [], why: policy.obstacle.why }
-  if (rule.do === 'image') return { ...found, action: 'image', targets: [], why: rule.why ?? 'the rule says so' }
-  return {
-    ...found,
-    action: rule.do,
-    targets: targetsOf(rule, path),
-    restart: rule.restart ?? policy.restart,
-    why: rule.why ?? WHY[rule.do],
-  }
+  const why = hasContainers ? (rule.why ?? IN_CONTAINERS[rule.do]) : IN_PROCESSES[rule.do]
+  if (rule.do === 'image') return { ...found, action: 'image', targets: [], why }
+  const targets = hasContainers ? targetsOf(rule, path) : []
+  return { ...found, action: rule.do, targets, restart: rule.restart ?? policy.restart, why }
 }
 
-const WHY = {
+const IN_CONTAINERS = {
   sync: 'it goes into the running containers as it is',
   build: 'a command of this machine makes what the containers run',
   install: 'a command inside the containers takes it in, and the image is stale from then on',
+  image: 'the rule says so',
+}
+
+const IN_PROCESSES = {
+  sync: 'the working copy is what runs',
+  build: 'what the preset prepares is made anew, and runs',
+  install: 'what the preset prepares is made anew, and runs',
+  image: 'there are no images here: what the preset prepares is made anew, and runs',
 }
 
 function targetsOf(rule: Exclude<ReloadRule, { do: 'ignore' | 'image' }>, path: string): string[] {

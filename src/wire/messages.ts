@@ -19,6 +19,7 @@ export type {
   StopResult,
   Target,
   VerifyResult,
+  WhyResult,
 } from '../engine/results.ts'
 
 /** The contract between CLI and daemon: one request object, then events, then one response object; each a line of JSON on the Unix socket. Methods are added, never removed. */
@@ -32,6 +33,7 @@ export type Request =
   | { method: 'status'; params: Target & { all: boolean } }
   | { method: 'plan'; params: StartParams }
   | { method: 'parity'; params: StartParams & { verify: boolean } }
+  | { method: 'why'; params: StartParams & { files: string[] } }
   | { method: 'logs'; params: Target & { sources: string[]; follow: boolean; tail?: number; since?: number } }
   | { method: 'exec'; params: Target & { argv: string[] } }
   | { method: 'loops'; params: Target }

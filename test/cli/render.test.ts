@@ -8,7 +8,8 @@ import { describeEvent, describeHealth } from '../../src/cli/render/progress-pla
 import { renderRun } from '../../src/cli/render/run.ts'
 import { renderStarted } from '../../src/cli/render/started.ts'
 import { renderStatus } from '../../src/cli/render/status.ts'
-import { degradedRun, doctorResult, healthyRun, NOW, parityReport, startResult } from './samples.ts'
+import { renderWhy } from '../../src/cli/render/why.ts'
+import { degradedRun, doctorResult, healthyRun, NOW, parityReport, startResult, whyResult } from './samples.ts'
 
 const plain = createStyle({ colour: false, unicode: true })
 const ascii = createStyle({ colour: false, unicode: false })
@@ -52,6 +53,11 @@ test('the end of start', async () => {
 
 test('parity', async () => {
   await expect(text(renderParity(parityReport, { style: plain, wide: false }))).toMatchFileSnapshot(golden('parity'))
+})
+
+test('why', async () => {
+  await expect(text(renderWhy(whyResult, { style: plain, cwd: '/home/dev/shop' }))).toMatchFileSnapshot(golden('why'))
+  expect(text(renderWhy(whyResult, { style: ascii, cwd: '/' }))).not.toMatch(/[→·…]/)
 })
 
 test('parity -o wide', async () => {

@@ -1,4 +1,4 @@
-import type { DoctorResult, ParityResult, RunStatus, StartResult, WireEvent } from '../../src/wire/messages.ts'
+import type { DoctorResult, ParityResult, RunStatus, StartResult, WhyResult, WireEvent } from '../../src/wire/messages.ts'
 
 /** Every sample's clock stands here: 2026-03-01 12:00:00 UTC. */
 export const NOW = Date.UTC(2026, 2, 1, 12, 0, 0)
@@ -194,6 +194,57 @@ function fact(
 ): ParityResult['facts'][number] {
   const id = `${subject}.${title}`.replaceAll(' ', '.')
   return { id, subject, title, production, local, verdict, weight: 1, ...(live && { live }), ...(why && { why }) }
+}
+
+export const whyResult: WhyResult = {
+  version: 1,
+  workspace: { name: 'shop', root: '/home/dev/shop' },
+  runtime: 'kind',
+  files: [
+    {
+      file: '/home/dev/shop/orders/src/server.ts',
+      verdicts: [
+        {
+          services: ['orders'],
+          action: 'build',
+          rule: 'src/**, **/*.{ts,tsx,mts,cts}, tsconfig*.json and 2 more → build by npm run build, dist to /app/dist',
+          from: 'preset node',
+          targets: ['/app/src/server.ts', '/app/dist'],
+          restart: 'process',
+          why: 'a command of this machine makes what the containers run',
+        },
+      ],
+    },
+    {
+      file: '/home/dev/shop/shared/page.html',
+      verdicts: [
+        {
+          services: ['orders', 'users'],
+          action: 'sync',
+          rule: 'shared/** → sync to /app',
+          from: 'service.yaml',
+          position: { file: '/home/dev/shop/orders/service.yaml', line: 12, column: 7 },
+          targets: ['/app/shared/page.html'],
+          restart: { signal: 'SIGHUP' },
+          why: 'it goes into the running containers as it is',
+        },
+      ],
+    },
+    {
+      file: '/home/dev/shop/orders/odd\u001b]0;owned\u0007',
+      verdicts: [
+        {
+          services: ['orders'],
+          action: 'unmatched',
+          rule: 'unmatched',
+          from: 'shiv',
+          targets: [],
+          why: "no rule matches odd: add one to reload.rules of orders's service.yaml",
+        },
+      ],
+    },
+    { file: '/home/dev/shop/notes.txt', verdicts: [] },
+  ],
 }
 
 export const doctorResult: DoctorResult = {

@@ -27,6 +27,7 @@ it.each(blocks.map((block) => ({ ...block, at: `${block.page}:${block.line}` }))
     }),
     // A whole file is loaded letter for letter, comments included.
     'shown/service.yaml': 'name' in shown && !isWorkspace ? text : JSON.stringify(service),
+    'shown/Dockerfile': 'FROM scratch\n',
     'billing/service.yaml': 'name: billing\nlanguage: node\n',
   })
   expect(model.services).toHaveLength(2)

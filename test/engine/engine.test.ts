@@ -423,3 +423,48 @@ test('two clones of a workspace have addresses of their own', async () => {
     clone.remove()
   }
 })
+
+const why = (files: string[], more: Partial<StartParams> = {}) =>
+  engine.why({ ...params(more), files: files.map((file) => join(shop.root, file)) })
+
+test('tells of a file that nothing runs yet for what a save would do, to which service, by which rule', async () => {
+  shop.write('users/service.yaml', `${service('users')}reload:\n  rules:\n    - { files: [views/**], do: sync, restart: none }\n`)
+  const { files } = await why(['users/views/a.html', 'users/src/a.js', 'users/service.yaml', 'shiv.yaml', 'notes.txt'], {
+    runtime: 'process',
+  })
+  expect(files.map(({ verdicts }) => verdicts.map(({ services, action, from }) => [services.join(), action, from]))).toEqual([
+    [['users', 'sync', 'service.yaml']],
+    [['users', 'sync', 'preset node']],
+    [['users', 'plan', 'shiv']],
+    [['mail,users,orders', 'plan', 'shiv']],
+    [],
+  ])
+  expect(files[0]!.verdicts[0]).toMatchObject({
+    rule: 'views/** → sync to /app',
+    restart: 'none',
+    position: { file: join(shop.root, 'users/service.yaml'), line: 6 },
+  })
+})
+
+test('names the path in the container, and every service that shares a folder', async () => {
+  fakes.kind.available = true
+  const { files } = await why(['orders/src/a.js'])
+  expect(files[0]!.verdicts).toMatchObject([{ services: ['orders'], targets: ['/app/src/a.js'] }])
+  shop.write('orders/inner/service.yaml', service('inner'))
+  shop.write('orders/inner/package.json', '{}')
+  const shared = await why(['orders/inner/a.js'])
+  expect(shared.files[0]!.verdicts.map(({ services, targets }) => [services[0], targets[0]]).sort()).toEqual([
+    ['inner', '/app/a.js'],
+    ['orders', '/app/inner/a.js'],
+  ])
+})
+
+test('a start without reload has a Plan without its rules, also when some of it is stopped later', async () => {
+  await engine.start(params({ reload: false }), ask())
+  const plans = () => fakes.process.plans.at(-1)!
+  expect(plans().services.every((each) => each.reload === undefined)).toBe(true)
+  await engine.stop({ ...target(['mail']), purge: false }, ask())
+  expect(plans().services.every((each) => each.reload === undefined)).toBe(true)
+  await engine.start(params(), ask())
+  expect(plans().services.map((each) => each.reload?.spare)).toContain('node')
+})

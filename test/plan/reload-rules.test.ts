@@ -19,7 +19,7 @@ function policy(rules: ReloadRule[], more: Partial<ReloadPolicy> = {}): ReloadPo
 function classifier(reload: ReloadPolicy | undefined, build?: Parameters<typeof makeService>[1]) {
   const model = makeModel([makeService('web', { ...(reload && { reload }), ...build })])
   const plan = localise(buildPlan(model), 'process', model)
-  return compileReload(plan.services[0]!, workspaceFiles(plan, plan.services[0]!))
+  return compileReload(plan.services[0]!, { ...workspaceFiles(plan, plan.services[0]!), hasContainers: true })
 }
 
 const rule = (files: string[], action: object): ReloadRule => ({ files, from: 'preset x', ...action }) as ReloadRule
@@ -86,6 +86,13 @@ describe('compileReload', () => {
     const of = classifier(undefined)
     expect(of(join(ROOT, 'x.js'))).toMatchObject({ action: 'ignore', why: 'reload is off for this service' })
     expect(of(join(ROOT, 'service.yaml'))).toMatchObject({ action: 'plan' })
+  })
+
+  test('has no place to put files where the working copy is what runs', () => {
+    const model = makeModel([makeService('web', { reload: policy([rule(['**/*'], { do: 'sync', to: '/app' })]) })])
+    const plan = localise(buildPlan(model), 'process', model)
+    const of = compileReload(plan.services[0]!, workspaceFiles(plan, plan.services[0]!))
+    expect(of(join(ROOT, 'x.js'))).toMatchObject({ action: 'sync', targets: [], why: 'the working copy is what runs' })
   })
 
   test('takes every name that a file can have', () => {

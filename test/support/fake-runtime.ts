@@ -7,6 +7,8 @@ import type { Plan, RuntimeName } from '../../src/plan/types.ts'
 export interface FakeRuntime extends Runtime {
   /** What was asked, as `method service,service`. */
   asked: string[]
+  /** Those it was to make real, in order. */
+  plans: Plan[]
   released: string[]
   available: boolean
   /** Thrown by the next reconcile after it made half of the world. */
@@ -36,6 +38,7 @@ export function createFakeRuntime(name: RuntimeName = 'process'): FakeRuntime {
   const fake: FakeRuntime = {
     name,
     asked: [],
+    plans: [],
     released: [],
     available: true,
     failure: undefined,
@@ -48,6 +51,7 @@ export function createFakeRuntime(name: RuntimeName = 'process'): FakeRuntime {
     },
     async reconcile(plan, context) {
       note('reconcile', plan)
+      fake.plans.push(plan)
       fake.lastContext = context
       mkdirSync(context.runDir, { recursive: true })
       await context.step('make the world', async (step) => {
