@@ -1,0 +1,59 @@
+import { alwaysIgnored } from './always-ignored.ts'
+import { DockerIgnore, type DockerIgnoreSource } from './docker-ignore.ts'
+import { GitIgnore } from './git-ignore.ts'
+import { ReloadIgnore } from './reload-ignore.ts'
+import type { ReloadRule } from './reload-policy.ts'
+
+export interface IgnoreSources {
+  /** The folder that is watched: real path. */
+  root: string
+  /** Of the policy, in its order. */
+  rules: ReloadRule[]
+  /** Absent where no image is built. */
+  docker?: Omit<DockerIgnoreSource, 'root'>
+}
+
+/** What of a service's folder is not watched. Paths are relative to it, with `/` between. */
+export interface IgnoreRules {
+  /** Of a path whose folders are not ignored, as a watcher asks. */
+  isIgnored(path: string, isFolder: boolean): boolean
+  /** The rule that ignores a path, or a folder that it is in, and where it stands: `dist/ (.gitignore:3)`. */
+  whyIgnored(path: string, isFolder: boolean): string | undefined
+}
+
+/**
+ * Puts the rules of all sources together. In this order the first that has a word on a path decides: names that are never a service's; the reload
+ * rules, by ignoring a path or by naming it; git's; Docker's. Files are read once: a change of one (`isIgnoreFile`) wants new rules.
+ */
+export function compileIgnoreRules({ root, rules, docker }: IgnoreSources): IgnoreRules {
+  const reload = new ReloadIgnore(rules)
+  const git = new GitIgnore(root)
+  const image = docker && new DockerIgnore({ ...docker, root })
+
+  const decide = (path: string, isFolder: boolean): (() => string) | undefined => {
+    const always = alwaysIgnored(path.slice(path.lastIndexOf('/') + 1))
+    if (always !== undefined) return () => `${always} (always)`
+    const word = isFolder ? reload.ofFolder(path) : reload.ofFile(path)
+    if (word === 'wanted') return undefined
+    if (word !== undefined) return () => word.ignoredBy
+    const byGit = git.find(path, isFolder)
+    if (byGit !== undefined) return () => byGit
+    return image?.find(path, isFolder, () => reload.isForHost(path, isFolder))
+  }
+
+  return {
+    isIgnored: (path, isFolder) => decide(path, isFolder) !== undefined,
+    whyIgnored(path, isFolder) {
+      for (let slash = path.indexOf('/'); slash >= 0; slash = path.indexOf('/', slash + 1)) {
+        const why = decide(path.slice(0, slash), true)
+        if (why !== undefined) return why()
+      }
+      return decide(path, isFolder)?.()
+    },
+  }
+}
+
+/** Whether a change of this path changes what is ignored. */
+export function isIgnoreFile(path: string): boolean {
+  return /(^|\/)\.gitignore$|(^|\/)[^/]*\.dockerignore$/.test(path)
+}
