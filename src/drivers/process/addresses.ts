@@ -2,7 +2,7 @@ import type { RunContext } from '../../engine/ports.ts'
 import type { Plan, ServicePlan } from '../../plan/types.ts'
 import type { DatabaseField } from '../../spec/model.ts'
 import { databaseValues, readCredentials, type Credentials } from '../database/credentials.ts'
-import { isAlive } from '../../core/process-identity.ts'
+import { isLiving, recordsInCharge } from './charge.ts'
 import type { PortRegistry } from './port-registry.ts'
 import { readRecords, type ProcessRecord } from './records.ts'
 import type { Addresses } from './service-environment.ts'
@@ -18,9 +18,8 @@ export async function allocateAddresses(
     serviceUrl(service: string): string | undefined
   },
 ): Promise<Addresses> {
-  const living = new Map(
-    options.records.filter(({ identity }) => identity !== undefined && isAlive(identity)).map((record) => [record.id, record]),
-  )
+  const { chosen } = recordsInCharge(context.runDir, options.records)
+  const living = new Map([...chosen].filter(([, record]) => isLiving(record)))
   const portsOf = async (id: string, wanted: { name: string; preferred?: number }[]) => {
     const ports: Record<string, number> = {}
     for (const { name, preferred } of wanted) {
