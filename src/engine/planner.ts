@@ -6,6 +6,7 @@ import { compileReload, workspaceFiles } from '../plan/reload-rules.ts'
 import { parityFacts, scoreParity, verifyFacts } from '../plan/parity.ts'
 import { loadWorkspace } from '../spec/load.ts'
 import type { Planner } from './parts.ts'
+import { ignoreRulesOf } from './reload/ignores.ts'
 
 /** The rooms `spec` and `plan`, as the engine uses them; a module of its own so that an idle daemon does not load them. */
 export const planner: Planner = {
@@ -29,7 +30,7 @@ export const planner: Planner = {
       why: 'it is no business of the service',
     }
     return {
-      isIgnored: (path) => /(^|\/)(\.git|node_modules|dist)(\/|$)/.test(path),
+      isIgnored: ignoreRulesOf(service, plan).isIgnored,
       verdict: (path) => classify(join(service.root, path)) ?? foreign,
     }
   },

@@ -233,6 +233,8 @@ export interface FrontDoor {
    * the process. The returned function lets requests go on, in the order they came. Holds nest; an unknown host is no failure.
    */
   hold?(host: string, drainMs: number): Promise<() => void>
+  /** Waits until the requests at endpoints that left the route have been answered, at most `drainMs`; new requests go on meanwhile. */
+  drain?(host: string, drainMs: number): Promise<void>
   close(): Promise<void>
 }
 

@@ -64,6 +64,8 @@ export interface ReloadOrder {
   restart: ReloadRestart
   /** Keeps new requests of the service at the front door and waits for those in flight, for a bounded time; what it returns lets them go on. */
   hold(): Promise<() => void>
+  /** Waits until the requests at endpoints that left the service have been answered, for a bounded time; asked for after `endpoints` was emitted. */
+  drain?(): Promise<void>
   /** Notes that a phase is over, now. Phases come in this order, some not at all. */
   passed(phase: 'sent' | 'applied' | 'restarted' | 'ready'): void
   signal: AbortSignal

@@ -15,6 +15,8 @@ export interface Routes {
   point(service: string, port: string | undefined, endpoints: Endpoint[]): Promise<void>
   /** Keeps new requests of a service, on each of its ports, and waits for those in flight; see `FrontDoor.hold`. What it returns lets them go on. */
   hold(service: string, drainMs: number): Promise<() => void>
+  /** Waits until the requests at endpoints that a service no longer has are answered; see `FrontDoor.drain`. Sees every `point` before it. */
+  drain(service: string, drainMs: number): Promise<void>
   clear(): Promise<void>
   /** Of the service's first port. */
   address(service: string): RouteAddress | undefined
@@ -83,6 +85,13 @@ export function createRoutes(
       return () => {
         for (const release of releases) release?.()
       }
+    },
+    async drain(service, drainMs) {
+      await inOrder(async () => {})
+      const labels = [...places].flatMap(([label, place]) => (place.service === service ? [label] : []))
+      if (labels.length === 0) return
+      const door = await frontDoor()
+      await Promise.all(labels.map((label) => door.drain?.(`${label}.${suffix}`, drainMs)))
     },
     clear: () =>
       inOrder(async () => {

@@ -6,31 +6,23 @@ import type { Plan, RuntimeName, ServicePlan } from '../plan/types.ts'
 import { chooseRuntime } from './choose-runtime.ts'
 import { isWithin, runAt } from './find-run.ts'
 import type { ServiceVerdict, StartParams, WhyResult } from './results.ts'
+import type { IgnoreRules } from '../spec/ignore-rules.ts'
+import { ignoreRulesOf } from './reload/ignores.ts'
 import { modesOf } from './start.ts'
 import type { Workshop } from './workshop.ts'
 
-/** The rule of a .gitignore and the like by which a path of the service's folder is not watched, as text. */
-export type IgnoredBy = (path: string, isFolder: boolean) => string | undefined
-export type ReadIgnoreRules = (service: ServicePlan) => Promise<IgnoredBy>
-
 /** What a save of each file would do, to which services, and by which rule. Looks at the definition alone: nothing needs to run. */
-export async function whyOf(
-  shop: Workshop,
-  params: StartParams & { files: string[] },
-  readIgnoreRules?: ReadIgnoreRules,
-): Promise<WhyResult> {
+export async function whyOf(shop: Workshop, params: StartParams & { files: string[] }): Promise<WhyResult> {
   const plan = await planOfAll(shop, params)
-  const classifiers = await Promise.all(
-    plan.services.map(async (service) => ({
-      service,
-      classify: compileReload(service, workspaceFiles(plan, service)),
-      ignoredBy: await readIgnoreRules?.(service),
-    })),
-  )
+  const classifiers = plan.services.map((service) => ({
+    service,
+    classify: compileReload(service, workspaceFiles(plan, service)),
+    ignores: ignoreRulesOf(service, plan),
+  }))
   const files = params.files.map((file) => {
     const path = withoutLinks(file)
-    const verdicts = classifiers.flatMap(({ service, classify, ignoredBy }) => {
-      const verdict = ignored(service, path, ignoredBy) ?? classify(path)
+    const verdicts = classifiers.flatMap(({ service, classify, ignores }) => {
+      const verdict = ignored(service, path, ignores) ?? classify(path)
       return verdict ? [{ service, verdict }] : []
     })
     return { file: path, verdicts: grouped(path, verdicts) }
@@ -69,15 +61,11 @@ function grouped(path: string, verdicts: { service: Plan['services'][number]; ve
   return [...groups.values()]
 }
 
-function ignored(service: ServicePlan, path: string, ignoredBy: IgnoredBy | undefined): Verdict | undefined {
-  if (!ignoredBy || !isWithin(path, service.root) || path === service.root) return undefined
-  const parts = relative(service.root, path).split(sep)
-  for (let length = 1; length <= parts.length; length++) {
-    const rule = ignoredBy(parts.slice(0, length).join('/'), length < parts.length)
-    if (rule === undefined) continue
-    return { action: 'ignore', rule, from: 'ignore rules', targets: [], why: 'it is not watched' }
-  }
-  return undefined
+function ignored(service: ServicePlan, path: string, ignores: IgnoreRules): Verdict | undefined {
+  if (!isWithin(path, service.root) || path === service.root) return undefined
+  const rule = ignores.whyIgnored(relative(service.root, path).split(sep).join('/'), false)
+  if (rule === undefined) return undefined
+  return { action: 'ignore', rule, from: 'ignore rules', targets: [], why: 'it is not watched' }
 }
 
 /** As the workspace's own paths are: its folder is real, and a link is a file of its own. A folder that is not there is named as it was. */

@@ -1,7 +1,7 @@
 import type { RunContext } from '../../engine/ports.ts'
 import type { Plan, ServicePlan } from '../../plan/types.ts'
 import { databaseValues, readCredentials, type Credentials } from '../database/credentials.ts'
-import { isAlive } from '../../core/process-identity.ts'
+import { isLiving, recordsInCharge } from './charge.ts'
 import type { ChosenPort, PortRegistry } from './port-registry.ts'
 import { readRecords, type ProcessRecord } from './records.ts'
 import type { Addresses } from './service-environment.ts'
@@ -17,9 +17,8 @@ export async function allocateAddresses(
     serviceUrl(service: string): string | undefined
   },
 ): Promise<Addresses> {
-  const living = new Map(
-    options.records.filter(({ identity }) => identity !== undefined && isAlive(identity)).map((record) => [record.id, record]),
-  )
+  const { chosen: inCharge } = recordsInCharge(context.runDir, options.records)
+  const living = new Map([...inCharge].filter(([, record]) => isLiving(record)))
   const databaseWants = plan.databases.map(({ name, type }) => wantsOf(`@${name}`, [{ name: type }]))
   const replicaWants = plan.services.map((service) =>
     Array.from({ length: service.replicas.min }, (_, index) =>

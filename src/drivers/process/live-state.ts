@@ -5,6 +5,7 @@ import { databaseValues, readCredentials, type Credentials } from '../database/c
 import { databaseHealth } from '../database/database-health.ts'
 import type { ActiveRun } from './active-run.ts'
 import { readCronState } from './cron.ts'
+import { recordsInCharge } from './charge.ts'
 import { readRecords, type ProcessRecord } from './records.ts'
 import { healthOf } from './service-specs.ts'
 
@@ -27,7 +28,7 @@ export async function readViews(plan: Plan, context: RunContext, run: ActiveRun 
   }
   const credentials = await readCredentials(context.runDir)
   return Promise.all(
-    readRecords(context.runDir).map(async (record) => {
+    [...recordsInCharge(context.runDir, readRecords(context.runDir)).chosen.values()].map(async (record) => {
       const state = await stateOf(record, plan, credentials)
       return { ...record, state, pid: state === 'ready' || state === 'unready' ? record.identity?.pid : undefined }
     }),

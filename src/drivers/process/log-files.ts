@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, mkdirSync, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
+import { replicaOf } from './seats.ts'
 
 const TAIL_BYTES = 16_384
 
@@ -8,11 +9,11 @@ export interface LogPaths {
   stderr: string
 }
 
-/** The two files that a process writes to; the folder is made when it is missing. */
+/** The two files that a replica's processes write to; the folder is made when it is missing. */
 export function logPaths(runDir: string, id: string): LogPaths {
   const folder = join(runDir, 'logs')
   mkdirSync(folder, { recursive: true, mode: 0o700 })
-  return { stdout: join(folder, `${id}.stdout.log`), stderr: join(folder, `${id}.stderr.log`) }
+  return { stdout: join(folder, `${replicaOf(id)}.stdout.log`), stderr: join(folder, `${replicaOf(id)}.stderr.log`) }
 }
 
 /** Whose lines a log file holds, by its name; undefined for a file that is none. */

@@ -26,9 +26,15 @@ export function portOwner(port: number): PortOwner | undefined {
  * Asked on Linux only: elsewhere the look takes longer than the start that it would guard.
  */
 export function strangerOn(port: number, group: number): PortOwner | undefined {
-  if (process.platform !== 'linux' || listeningPorts(group).includes(port)) return undefined
+  if (process.platform !== 'linux' || listensItself(group, port) || listeningPorts(group).includes(port)) return undefined
   const owner = portOwner(port)
   return owner === undefined || descendsFrom(owner.pid, group) ? undefined : owner
+}
+
+/** The common case, without a look at every process of the machine. */
+function listensItself(pid: number, port: number): boolean {
+  const inodes = new Set(linuxListeners().flatMap((socket) => (socket.port === port ? [socket.inode] : [])))
+  return socketsOf(String(pid)).some((inode) => inodes.has(inode))
 }
 
 function descendsFrom(pid: number, ancestor: number): boolean {

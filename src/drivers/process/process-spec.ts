@@ -2,7 +2,10 @@ import type { LogLine } from '../../engine/ports.ts'
 
 /** One process that the runtime keeps alive: everything that its start, its health and its end need. */
 export interface ProcessSpec {
-  /** Unique within the run and safe as a file name: `orders.1`, `orders.mailer.1`, `@user-db` for a database; no name holds a dot or an @. */
+  /**
+   * Unique within the run and safe as a file name: `orders.1`, `orders.mailer.1`, `@user-db` for a database; `orders.1@2` for a process
+   * that took over from `orders.1` (`seats.ts`). No name holds a dot or an @.
+   */
   id: string
   kind: 'service' | 'worker' | 'database' | 'task'
   /** The service or database that it belongs to. */
@@ -21,6 +24,8 @@ export interface ProcessSpec {
   /** By port name; `metrics` and `debug` beside the ports of service.yaml. */
   ports: Record<string, number>
   debug?: { protocol: string; host: string; port: number }
+  /** Its debugger opens only when the process before it has let go of the debug port: by SIGUSR1, Node's own way. */
+  opensDebuggerLate?: boolean
   /** Another hash means another process: the running one is replaced. */
   hash: string
   stop: { signal: 'SIGTERM' | 'SIGINT'; graceMs: number }

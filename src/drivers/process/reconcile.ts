@@ -1,10 +1,10 @@
 import { ShivError } from '../../core/errors.ts'
-import { isAlive } from '../../core/process-identity.ts'
 import type { RunContext } from '../../engine/ports.ts'
 import type { DatabasePlan, ServicePlan } from '../../plan/types.ts'
 import { ensureCredentials } from '../database/credentials.ts'
 import { existingFolder, prepareDatabase, type DatabaseContext } from '../database/prepare-database.ts'
 import { ActiveRun } from './active-run.ts'
+import { isLiving, recordsInCharge } from './charge.ts'
 import { allocateAddresses } from './addresses.ts'
 import { armCronJobs, cronMark } from './cron.ts'
 import { hashOf } from './hash.ts'
@@ -12,6 +12,7 @@ import { createPortRegistry } from './port-registry.ts'
 import { prepareService } from './prepare-service.ts'
 import type { ProcessSpec } from './process-spec.ts'
 import { readRecords, removeRecord, type ProcessRecord } from './records.ts'
+import { replicaOf } from './seats.ts'
 import { runToEnd } from './run-to-end.ts'
 import { serviceSpecs, settingOf, type ServiceScope } from './service-specs.ts'
 import { sweepStrays } from './sweep.ts'
@@ -27,8 +28,8 @@ export interface ReconcileOptions {
 /** Makes the run what its Plan says: what is as it should be stays, what differs is replaced, what left the Plan ends. */
 export async function reconcileRun(run: ActiveRun, options: ReconcileOptions): Promise<void> {
   const { plan, context } = run
-  const records = new Map(readRecords(context.runDir).map((record) => [record.id, record]))
-  await endWhatLeft(run, options, records)
+  const { chosen: records, left } = recordsInCharge(context.runDir, readRecords(context.runDir))
+  await endWhatLeft(run, options, records, left)
   run.addresses = await addressesOf(run, options)
 
   // The first failure ends the others' waiting; nothing of this call goes on in the background after it has thrown.
@@ -78,8 +79,13 @@ async function addressesOf(run: ActiveRun, options: ReconcileOptions) {
   })
 }
 
-/** Processes of records that the Plan no longer names, and processes that no record names. */
-async function endWhatLeft(run: ActiveRun, options: ReconcileOptions, records: Map<string, ProcessRecord>): Promise<void> {
+/** Processes of records that the Plan no longer names, those beside the ones in charge, and processes that no record names. */
+async function endWhatLeft(
+  run: ActiveRun,
+  options: ReconcileOptions,
+  records: Map<string, ProcessRecord>,
+  beside: ProcessRecord[],
+): Promise<void> {
   const { plan, context } = run
   const wanted = new Set([
     ...plan.databases.map(({ name }) => `@${name}`),
@@ -90,20 +96,27 @@ async function endWhatLeft(run: ActiveRun, options: ReconcileOptions, records: M
       ),
     ]),
   ])
-  const left = [...records.values()].filter(({ id }) => !wanted.has(id))
+  const left = [...records.values()].filter(({ id }) => !wanted.has(replicaOf(id)))
   await Promise.all(
     left.map(async ({ id, identity, stop }) => {
       await run.drop(id)
       if (identity !== undefined) await terminate(identity, stop)
       removeRecord(context.runDir, id)
-      records.delete(id)
+      records.delete(replicaOf(id))
+    }),
+  )
+  await Promise.all(
+    beside.map(async ({ id, identity, stop }) => {
+      if (identity !== undefined) await terminate(identity, stop)
+      removeRecord(context.runDir, id)
     }),
   )
   const crons = new Set(plan.services.flatMap((service) => service.cron.map(({ name }) => cronMark(service.name, name))))
+  const marks = new Set([...records.values()].flatMap((record) => (isLiving(record) ? (record.markedAs ?? record.id) : [])))
   const folders = await Promise.all(
     plan.databases.map(async ({ name }) => [`@${name}`, await existingFolder(name, placeOf(run, options))] as const),
   )
-  await sweepStrays(context.runDir, new Map(folders), (id) => isLiving(records.get(id)) || crons.has(id))
+  await sweepStrays(context.runDir, new Map(folders), (id) => marks.has(id) || crons.has(id))
 }
 
 async function bringDatabase(
@@ -159,7 +172,7 @@ async function roll(
   options: ReconcileOptions,
   records: Map<string, ProcessRecord>,
 ): Promise<void> {
-  const lives = ({ id }: ProcessSpec) => isLiving(records.get(id))
+  const lives = ({ id }: ProcessSpec) => isLiving(records.get(replicaOf(id)))
   await Promise.all(specs.filter((spec) => !lives(spec)).map((spec) => bring(run, spec, context, options, records)))
   for (const spec of specs.filter(lives)) await bring(run, spec, context, options, records)
 }
@@ -173,12 +186,19 @@ async function bring(
   records: Map<string, ProcessRecord>,
 ): Promise<void> {
   context.signal.throwIfAborted()
-  const record = records.get(spec.id)
-  const held = run.supervisors.get(spec.id)
+  const record = records.get(replicaOf(spec.id))
+  const held = run.supervisors.get(replicaOf(spec.id))
   const keep = isLiving(record) && (options.adopting || isSame(record, spec))
   if (keep && held?.identity !== undefined) return options.adopting ? undefined : held.confirm(context.signal)
   if (keep) {
-    const adopted = run.take({ ...spec, ports: record.ports, debug: record.debug, hash: record.hash })
+    const adopted = run.take({
+      ...spec,
+      id: record.id,
+      ports: record.ports,
+      debug: record.debug,
+      hash: record.hash,
+      opensDebuggerLate: record.opensDebuggerLate,
+    })
     await adopted.adopt(record, record.identity)
     return options.adopting ? undefined : adopted.confirm(context.signal)
   }
@@ -186,13 +206,13 @@ async function bring(
   if (isLiving(record)) await terminate(record.identity, record.stop)
   const supervisor = run.take(spec)
   if (options.adopting && record !== undefined) return supervisor.revive(record)
-  await supervisor.start(context.signal)
-}
-
-function isLiving(
-  record: ProcessRecord | undefined,
-): record is ProcessRecord & { identity: NonNullable<ProcessRecord['identity']> } {
-  return record?.identity !== undefined && isAlive(record.identity)
+  try {
+    await supervisor.start(context.signal)
+  } catch (error) {
+    if (!supervisor.isOvertaken) throw error
+    await run.reloads.ended(spec.source)
+    run.supervisors.get(replicaOf(spec.id))?.mustBeReady()
+  }
 }
 
 /** What started with a secret that this daemon does not know cannot be compared, and stays. */
@@ -201,8 +221,8 @@ function isSame(record: ProcessRecord, spec: ProcessSpec): boolean {
 }
 
 function isAsWanted(run: ActiveRun, spec: ProcessSpec, records: Map<string, ProcessRecord>): boolean {
-  const record = records.get(spec.id)
-  return isLiving(record) && isSame(record, spec) && (run.supervisors.get(spec.id)?.state ?? 'ready') === 'ready'
+  const record = records.get(replicaOf(spec.id))
+  return isLiving(record) && isSame(record, spec) && (run.supervisors.get(replicaOf(spec.id))?.state ?? 'ready') === 'ready'
 }
 
 function isSettled(run: ActiveRun, ids: string[]): boolean {

@@ -1,15 +1,16 @@
 import { ShivError } from '../../core/errors.ts'
 import { makePrivateFolder } from '../../core/private-folder.ts'
-import { isAlive } from '../../core/process-identity.ts'
 import type { LiveState, Probe, RunContext, Runtime } from '../../engine/ports.ts'
 import type { Plan } from '../../plan/types.ts'
 import { ActiveRun } from './active-run.ts'
 import { addressesOfWorld } from './addresses.ts'
+import { isLiving } from './charge.ts'
 import { execInService } from './exec.ts'
 import { liveState, readViews } from './live-state.ts'
 import { readLogs } from './logs.ts'
 import { takeReadings } from './readings.ts'
 import { placeOf, reconcileRun } from './reconcile.ts'
+import { reloadPort } from './reload.ts'
 import { readRecords } from './records.ts'
 import { removeRun } from './remove.ts'
 import { restartService } from './restart.ts'
@@ -38,6 +39,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
   }
   const bring = async (plan: Plan, context: RunContext, adopting: boolean): Promise<LiveState> => {
     const run = enter(plan, context)
+    if (!adopting) await run.reloads.endAll()
     await reconcileRun(run, { home, serviceUrl: urlOf(plan), adopting })
     run.republish()
     return read(plan, context)
@@ -46,8 +48,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     const run = runs.get(context.runId)
     return liveState(plan, context, await readViews(plan, context, run), run?.versions ?? new Map())
   }
-  const lives = ({ runDir }: RunContext) =>
-    readRecords(runDir).some(({ identity }) => identity !== undefined && isAlive(identity))
+  const lives = ({ runDir }: RunContext) => readRecords(runDir).some((record) => isLiving(record) || record.state === 'replaced')
   const needRun = async (plan: Plan, context: RunContext): Promise<ActiveRun> => {
     if (!runs.has(context.runId) && lives(context)) await bring(plan, context, true)
     const run = runs.get(context.runId)
@@ -70,9 +71,11 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     remove: async (plan, { purge }, context) => {
       const run = runs.get(context.runId)
       run?.clock.close()
+      await run?.reloads.endAll()
       await removeRun(plan, context, run, { purge, place: placeOf({ context }, { home }) })
       runs.delete(context.runId)
     },
+    reload: reloadPort({ home, needRun, runOf: (runId) => runs.get(runId) }),
     release: async (runId) => {
       await runs.get(runId)?.release()
       runs.delete(runId)

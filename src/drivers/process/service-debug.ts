@@ -27,13 +27,22 @@ export interface DebugLaunch {
   argv: string[]
   env: Record<string, string>
   debug?: { protocol: string; host: string; port: number }
+  /** The port is set, and opened by SIGUSR1. */
+  opensLate?: boolean
 }
 
 /** The command with its debugger switched on; unchanged where the preset has none or its tool is missing here. */
 export function withDebugger(
   service: ServicePlan,
   argv: string[],
-  options: { port: number; runDir: string; path: string | undefined; out: string; environment: Record<string, string> },
+  options: {
+    port: number
+    runDir: string
+    path: string | undefined
+    out: string
+    environment: Record<string, string>
+    late: boolean
+  },
 ): DebugLaunch {
   const preset = service.language.debug
   if (preset === undefined) return { argv, env: {} }
@@ -49,6 +58,8 @@ export function withDebugger(
   if (preset.protocol !== 'node-inspector') return { argv, env: fillAll(preset.env, fill), debug }
   const [program = '', ...rest] = argv
   // An option of the command line stays with this process; one of NODE_OPTIONS goes to every child.
+  if (basename(program) === 'node' && options.late)
+    return { argv: [program, `--inspect-port=${HOST}:${port}`, ...rest], env: {}, debug, opensLate: true }
   if (basename(program) === 'node') return { argv: [program, `--inspect=${HOST}:${port}`, ...rest], env: {}, debug }
   return { argv, env: preloadEnvironment(options.runDir, port, options.environment['NODE_OPTIONS']), debug }
 }

@@ -22,6 +22,8 @@ export interface ServiceScope {
   addresses: Addresses
   /** A secret is wanted only by a process that starts, when it starts: what lives is kept without. */
   lacksSecrets?: boolean
+  /** Debuggers open only when they are let in, where that can be. */
+  opensDebuggersLate?: boolean
 }
 
 /** What a command of the service runs with: its folder, its environment, the words of the command. */
@@ -56,9 +58,8 @@ export function settingOf(scope: ServiceScope, service: ServicePlan, argv: strin
   }
 }
 
-/** Every long-lived process of a service: its replicas and its workers. */
-export function serviceSpecs(scope: ServiceScope, service: ServicePlan): ProcessSpec[] {
-  const source = sourceFingerprint(service)
+/** Every long-lived process of a service: its replicas and its workers. `source` stands for the content of its files, which are looked at if it is absent. */
+export function serviceSpecs(scope: ServiceScope, service: ServicePlan, source = sourceFingerprint(service)): ProcessSpec[] {
   const main = service.command ?? service.language.process.run
   const isLacking = scope.lacksSecrets && lacksSecret(scope.plan, service, scope.context)
   const secrets = isLacking ? () => secretEnvironment(scope.plan, service, scope.context) : undefined
@@ -92,7 +93,7 @@ export function serviceSpecs(scope: ServiceScope, service: ServicePlan): Process
 function toSpec(
   service: ServicePlan,
   which: { unit: string; index: number; kind: ProcessSpec['kind'] },
-  setting: Setting & Pick<ProcessSpec, 'debug'>,
+  setting: Setting & Pick<ProcessSpec, 'debug' | 'opensDebuggerLate'>,
   rest: { ports: Record<string, number>; source: string; health: HealthCheck; secrets: ProcessSpec['secrets'] },
 ): ProcessSpec {
   const id = `${which.unit}.${which.index + 1}`
@@ -120,15 +121,22 @@ function debugSetting(
   service: ServicePlan,
   setting: Setting,
   ports: Record<string, number>,
-): Setting & Pick<ProcessSpec, 'debug'> {
-  const { argv, env, debug } = withDebugger(service, setting.argv, {
+): Setting & Pick<ProcessSpec, 'debug' | 'opensDebuggerLate'> {
+  const { argv, env, debug, opensLate } = withDebugger(service, setting.argv, {
     port: ports['debug'] ?? 0,
     runDir: scope.context.runDir,
     path: setting.env['PATH'],
     out: outFolder(scope.context, service),
     environment: setting.env,
+    late: scope.opensDebuggersLate === true,
   })
-  return { argv, cwd: setting.cwd, env: { ...setting.env, ...env }, ...(debug && { debug }) }
+  return {
+    argv,
+    cwd: setting.cwd,
+    env: { ...setting.env, ...env },
+    ...(debug && { debug }),
+    ...(opensLate && { opensDebuggerLate: true }),
+  }
 }
 
 export function healthOf(service: ServicePlan, ports: Record<string, number>): HealthCheck {

@@ -7,6 +7,7 @@ import { describeExit, launch, type Exit } from './launch.ts'
 import { lastLines, logPaths, markLogs } from './log-files.ts'
 import { strangerOn } from './port-owner.ts'
 import type { ProbeResult, ProcessSpec } from './process-spec.ts'
+import type { StartedBy } from './charge.ts'
 import { raceAbort } from './race-abort.ts'
 import { writeRecord, type ProcessRecord } from './records.ts'
 import { killGroup, terminate } from './terminate.ts'
@@ -17,11 +18,15 @@ import { untilHealthy } from './until-healthy.ts'
 const STABLE_MS = 30_000
 /** So many crashes in a row are a loop. */
 const LOOP = 3
+/** What Node says, last of all, when it has ended and a debugger is still attached. */
+const WAITS_FOR_DEBUGGER = 'Waiting for the debugger to disconnect...'
 /** Why a life ended: nobody is to be ended with it. */
 const RELEASED = Symbol('released')
 
 export interface SupervisorEvents {
   changed(supervisor: Supervisor): void
+  /** The newest order of its service, which a process that starts now runs. */
+  order(supervisor: Supervisor): StartedBy | undefined
   looping(supervisor: Supervisor, evidence: string[]): void
 }
 
@@ -37,13 +42,19 @@ export class Supervisor {
   restarts = 0
   since = Date.now()
   identity: ProcessIdentity | undefined
-  readonly spec: ProcessSpec
+  /** The order that its process was started with. */
+  startedBy: StartedBy | undefined
+  /** A reload took its place while it was starting. */
+  isOvertaken = false
+  spec: ProcessSpec
   private readonly runDir: string
   private readonly events: SupervisorEvents
   /** Aborted when the process is to end or to be let go of. */
   private life = new AbortController()
   private kept: Promise<void> = Promise.resolve()
   private mark = { stdout: 0, stderr: 0 }
+  private debugged: ProcessIdentity | undefined
+  private exited: Promise<Exit | undefined> | undefined
 
   constructor(spec: ProcessSpec, runDir: string, events: SupervisorEvents) {
     this.spec = spec
@@ -55,9 +66,9 @@ export class Supervisor {
    * Starts the process and returns once it is healthy. Throws PROCESS_CRASHED or PROCESS_UNHEALTHY with the last log lines;
    * a first start that fails is not tried again, since only an edit can mend it.
    */
-  async start(signal: AbortSignal): Promise<void> {
+  async start(signal: AbortSignal, onSpawned?: () => void): Promise<void> {
     this.life = new AbortController()
-    this.kept = this.keep(await this.attempt(AbortSignal.any([signal, this.life.signal])))
+    this.kept = this.keep(await this.attempt(AbortSignal.any([signal, this.life.signal]), onSpawned))
   }
 
   /** Takes over a process that another daemon started; resolves once its health is known. */
@@ -66,6 +77,7 @@ export class Supervisor {
     this.restarts = record.restarts
     this.since = record.since
     this.identity = identity
+    this.startedBy = record.startedBy
     const first = await this.spec.health.probe(this.life.signal)
     this.become(first.ok ? 'ready' : 'unready', first.ok ? undefined : first.reason)
     this.kept = this.keep({ exited: untilExit(identity, this.life.signal) })
@@ -84,7 +96,14 @@ export class Supervisor {
   revive(record: ProcessRecord): void {
     this.life = new AbortController()
     this.restarts = record.restarts
-    this.kept = this.keep(undefined, record.cause ?? `${this.spec.source} ended while nobody watched`)
+    if (record.state === 'replaced') this.kept = this.keepStarting()
+    else this.kept = this.keep(undefined, record.cause ?? `${this.spec.source} ended while nobody watched`)
+  }
+
+  /** Throws what keeps it from being ready. */
+  mustBeReady(): void {
+    if (this.state === 'ready') return
+    throw explainCrash(this.spec, this.cause ?? `is ${this.state}`, this.evidence())
   }
 
   /** Ends the process and its group; returns when they are gone. */
@@ -92,10 +111,37 @@ export class Supervisor {
     this.life.abort()
     // First out of the traffic, then the end.
     if (this.state === 'ready') this.become('unready', 'stopping')
-    if (this.identity !== undefined) await terminate(this.identity, this.spec.stop)
+    if (this.identity !== undefined) await this.end(this.identity)
     await this.kept
     this.identity = undefined
     this.become('stopped', undefined)
+  }
+
+  /** As `stop`, for a process whose place is taken at once: a daemon that comes between the two starts it again. */
+  async makeRoom(): Promise<void> {
+    this.isOvertaken = true
+    if (this.identity !== undefined) this.record('replaced')
+    await this.stop()
+  }
+
+  /** Another fingerprint for the process that runs: its files are known again. */
+  rehash(hash: string): void {
+    this.spec = { ...this.spec, hash }
+    if (this.identity !== undefined) this.record('running')
+  }
+
+  /** Notes that what runs obeys an order without having been started anew. */
+  obeyed(order: StartedBy): void {
+    this.startedBy = order
+    if (this.identity !== undefined) this.record('running')
+  }
+
+  /** Opens the debugger of a process whose predecessor held its port. */
+  openDebugger(): void {
+    const { identity } = this
+    if (!this.spec.opensDebuggerLate || this.state !== 'ready' || identity === undefined || this.debugged === identity) return
+    this.debugged = identity
+    process.kill(identity.pid, 'SIGUSR1')
   }
 
   /** Lets go without ending anything. */
@@ -104,7 +150,7 @@ export class Supervisor {
     await this.kept
   }
 
-  private async attempt(signal: AbortSignal): Promise<Running> {
+  private async attempt(signal: AbortSignal, onSpawned?: () => void): Promise<Running> {
     const paths = logPaths(this.runDir, this.spec.id)
     this.become('starting', undefined)
     try {
@@ -115,8 +161,11 @@ export class Supervisor {
       const { exited, unref } = await launch({ ...this.spec, ...paths, env, runDir: this.runDir }, (identity) => {
         this.identity = identity
         this.since = Date.now()
+        this.startedBy = this.events.order(this)
         this.record('running')
+        onSpawned?.()
       })
+      this.exited = exited
       unref()
       await this.untilReady(exited, signal)
       this.become('ready', undefined)
@@ -158,7 +207,7 @@ export class Supervisor {
 
   private async giveUp(error: unknown, interrupted: boolean): Promise<void> {
     if (this.identity !== undefined) {
-      await terminate(this.identity, this.spec.stop)
+      await this.end(this.identity)
       killGroup(this.identity.pid)
     }
     this.identity = undefined
@@ -166,6 +215,21 @@ export class Supervisor {
     else if (isEnvMissing(error)) this.become('crashed', `${toErrorShape(error).message} Give it and run: shiv start`)
     else this.become('crashed', toErrorShape(error).message)
     this.record('crashed')
+  }
+
+  private async end(identity: ProcessIdentity): Promise<void> {
+    const { debug, stop } = this.spec
+    const isIdle = debug?.protocol === 'node-inspector' ? () => this.evidence().at(-1) === WAITS_FOR_DEBUGGER : undefined
+    await terminate(identity, { ...stop, exited: this.exited, ...(isIdle && { isIdle }) })
+  }
+
+  /** Starts what was ended for a successor that did not come. */
+  private async keepStarting(): Promise<void> {
+    try {
+      await this.keep(await this.attempt(this.life.signal))
+    } catch (error) {
+      if (!this.life.signal.aborted && !isEnvMissing(error)) await this.keep(undefined, toErrorShape(error).message)
+    }
   }
 
   /** Watches the process until it is let go of, and starts it again whenever it ends. */
@@ -232,7 +296,8 @@ export class Supervisor {
     return explainCrash(this.spec, describeExit(exit), this.evidence())
   }
 
-  private evidence(): string[] {
+  /** The last lines that its process wrote. */
+  evidence(): string[] {
     return lastLines(logPaths(this.runDir, this.spec.id), this.mark)
   }
 
@@ -244,8 +309,8 @@ export class Supervisor {
   }
 
   private record(state: ProcessRecord['state']): void {
-    const { id, kind, source, unit, replica, ports, debug, hash, stop } = this.spec
-    const { identity, since, restarts, cause } = this
+    const { id, kind, source, unit, replica, ports, debug, opensDebuggerLate, hash, stop } = this.spec
+    const { identity, since, restarts, cause, startedBy } = this
     writeRecord(this.runDir, {
       id,
       kind,
@@ -254,6 +319,7 @@ export class Supervisor {
       replica,
       ports,
       debug,
+      opensDebuggerLate,
       hash,
       stop,
       identity,
@@ -261,6 +327,7 @@ export class Supervisor {
       restarts,
       state,
       cause,
+      startedBy,
     })
   }
 }

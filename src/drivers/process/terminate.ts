@@ -6,14 +6,24 @@ import { isAlive, type ProcessIdentity } from '../../core/process-identity.ts'
 
 const KILL_PATIENCE_MS = 5_000
 
+export interface Ending {
+  signal: NodeJS.Signals
+  graceMs: number
+  /** Resolves when the process ends, for one that is our own child: its end is then seen at once. */
+  exited?: Promise<unknown>
+  /** Whether it has done its work and only waits for somebody; its grace is then over. */
+  isIdle?(): boolean
+}
+
 /**
  * Ends a process and its group: the polite signal, a grace, then KILL; returns when nothing of the group lives.
  * The proof is the pid with its start time and the list of the group's members, never that a signal was sent.
  */
-export async function terminate(identity: ProcessIdentity, options: { signal: NodeJS.Signals; graceMs: number }): Promise<void> {
+export async function terminate(identity: ProcessIdentity, options: Ending): Promise<void> {
   if (!isAlive(identity)) return
   signalAll(identity.pid, options.signal)
-  if (await waitUntil(() => isGone(identity), options.graceMs)) return
+  const isOver = () => isGone(identity) || options.isIdle?.() === true
+  if ((await waitUntil(isOver, options.graceMs, options.exited)) && isGone(identity)) return
   signalAll(identity.pid, 'SIGKILL')
   if (await waitUntil(() => isGone(identity), KILL_PATIENCE_MS)) return
   throw new ShivError(`Process ${identity.pid} does not end, not even by SIGKILL.`, {
@@ -76,13 +86,15 @@ function sendSignal(target: number, signal: NodeJS.Signals): boolean {
   }
 }
 
-/** Looks at a condition every few milliseconds, ever more slowly; false when `patienceMs` ran out. */
-async function waitUntil(condition: () => boolean, patienceMs: number): Promise<boolean> {
+/** Looks at a condition every few milliseconds, ever more slowly, and when `hint` resolves; false when `patienceMs` ran out. */
+async function waitUntil(condition: () => boolean, patienceMs: number, hint?: Promise<unknown>): Promise<boolean> {
   const deadline = performance.now() + patienceMs
+  let wake = hint
   for (let pause = 2; ; pause = Math.min(pause * 2, 50)) {
     if (condition()) return true
     const left = deadline - performance.now()
     if (left <= 0) return false
-    await sleep(Math.min(pause, left))
+    const paused = sleep(Math.min(pause, left))
+    await (wake === undefined ? paused : Promise.race([paused, wake.then(() => (wake = undefined))]))
   }
 }

@@ -51,7 +51,7 @@ function send(
     const withBody = hasBody(request)
     const { host, port } = turn.endpoint
     const { method, url: path } = request
-    const { agent } = route.kept
+    const { agent } = turn.kept
     let isGiven = false
     const upstream = httpRequest({ host, port, method, path, agent, headers: requestHeaders(request), setHost: false })
 

@@ -130,6 +130,7 @@ export async function createFrontDoor(options: FrontDoorOptions): Promise<FrontD
         return { port: own.get(host)!.port, url: urlOf(route), moved: book.takeMoves() }
       }),
     remove: (host) => inOrder(() => remove(host)),
+    drain: async (host, drainMs) => table.byHost(host)?.drain(drainMs),
     hold: async (host, drainMs) => (await table.byHost(host)?.hold(drainMs)) ?? (() => {}),
     close: () =>
       inOrder(async () => {

@@ -4,6 +4,7 @@ export interface InFlight {
   enter(): () => void
   /** Resolves when nothing is at work, or when the time is up. */
   drained(withinMs: number): Promise<void>
+  isIdle(): boolean
 }
 
 export function createInFlight(): InFlight {
@@ -22,6 +23,7 @@ export function createInFlight(): InFlight {
         isIn = false
       }
     },
+    isIdle: () => count === 0,
     drained: (withinMs) =>
       new Promise((resolve) => {
         if (count === 0) return resolve()

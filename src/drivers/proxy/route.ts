@@ -1,5 +1,5 @@
 import type { Endpoint } from '../../engine/ports.ts'
-import { createInFlight } from './in-flight.ts'
+import { createInFlight, type InFlight } from './in-flight.ts'
 import { keepConnections, type KeptConnections } from './kept-connections.ts'
 
 /** Bounds of the requests that wait. Their bodies are not read meanwhile: of each, no more than a socket's buffers is in memory. */
@@ -15,7 +15,9 @@ export interface Hold {
 }
 
 /** `done` says that the service has no more work with it; called again it does nothing. */
-export type Turn = { endpoint: Endpoint; done(): void } | { refused: 'timeout' | 'full' | 'removed' | 'gone' }
+export type Turn =
+  | { endpoint: Endpoint; kept: KeptConnections; done(): void }
+  | { refused: 'timeout' | 'full' | 'removed' | 'gone' }
 
 /** One service's way: its endpoints in turn, or a bounded wait for one. */
 export interface Route {
@@ -23,7 +25,6 @@ export interface Route {
   readonly service: string
   readonly workspace: string
   readonly protocol: 'http' | 'grpc' | 'tcp'
-  readonly kept: KeptConnections
   isReady(): boolean
   set(endpoints: Endpoint[]): void
   /** The next endpoint if there is one for a request of this moment. */
@@ -35,20 +36,30 @@ export interface Route {
   next(signal: AbortSignal, tried?: ReadonlySet<string>): Promise<Turn>
   /** As `FrontDoor.hold`. */
   hold(drainMs: number): Promise<() => void>
+  /** As `FrontDoor.drain`. */
+  drain(drainMs: number): Promise<void>
   /** Ends every wait. */
   remove(): void
+}
+
+/** One endpoint: what is at work there, and the connections that are kept. */
+interface Lane {
+  endpoint: Endpoint
+  address: string
+  inFlight: InFlight
+  kept: KeptConnections
 }
 
 /** How long endpoints that refused a connection are left alone when there is no other. */
 const RETRY_MS = 50
 
 export function createRoute(place: Pick<Route, 'host' | 'service' | 'workspace' | 'protocol'>, hold: Hold): Route {
-  let endpoints: Endpoint[] = []
+  let lanes: Lane[] = []
+  /** Of endpoints that are gone from the route and have not answered everything yet. */
+  let leaving: Lane[] = []
   let position = 0
   let isRemoved = false
   let holds = 0
-  const inFlight = createInFlight()
-  const kept = keepConnections()
   /** In the order of their coming. */
   const waiting = new Set<(isNews: boolean) => void>()
   const wakeAll = (isNews: boolean): void => {
@@ -56,11 +67,11 @@ export function createRoute(place: Pick<Route, 'host' | 'service' | 'workspace' 
   }
   const pick = (tried?: ReadonlySet<string>): Turn | undefined => {
     if (holds > 0) return undefined
-    for (let step = 0; step < endpoints.length; step += 1) {
-      const endpoint = endpoints[(position + step) % endpoints.length]!
-      if (tried?.has(addressOf(endpoint))) continue
-      position = (position + step + 1) % endpoints.length
-      return { endpoint, done: inFlight.enter() }
+    for (let step = 0; step < lanes.length; step += 1) {
+      const lane = lanes[(position + step) % lanes.length]!
+      if (tried?.has(lane.address)) continue
+      position = (position + step + 1) % lanes.length
+      return { endpoint: lane.endpoint, kept: lane.kept, done: lane.inFlight.enter() }
     }
     return undefined
   }
@@ -92,14 +103,24 @@ export function createRoute(place: Pick<Route, 'host' | 'service' | 'workspace' 
       signal.addEventListener('abort', leave, { once: true })
     })
 
+  const empty = async (chosen: Lane[], drainMs: number): Promise<void> => {
+    await Promise.all(chosen.map(({ inFlight }) => inFlight.drained(drainMs)))
+    for (const { kept } of chosen) kept.drop()
+  }
+
   return {
     ...place,
-    kept,
-    isReady: () => endpoints.length > 0,
-    set(next) {
-      const wasEmpty = endpoints.length === 0
-      endpoints = next
-      wakeAll(wasEmpty)
+    isReady: () => lanes.length > 0,
+    set(endpoints) {
+      const before = lanes
+      lanes = endpoints.map((endpoint) => {
+        const address = addressOf(endpoint)
+        return before.find((lane) => lane.address === address) ?? openLane(endpoint, address)
+      })
+      const gone = before.filter((lane) => !lanes.includes(lane))
+      for (const { kept } of gone) kept.drop()
+      leaving = [...leaving, ...gone].filter(({ inFlight }) => !inFlight.isIdle())
+      wakeAll(before.length === 0)
     },
     now: () => (isRemoved ? undefined : pick()),
     async next(signal, tried) {
@@ -111,8 +132,7 @@ export function createRoute(place: Pick<Route, 'host' | 'service' | 'workspace' 
     },
     async hold(drainMs) {
       holds += 1
-      await inFlight.drained(drainMs)
-      kept.drop()
+      await empty([...lanes, ...leaving], drainMs)
       let isHeld = true
       return () => {
         if (!isHeld) return
@@ -121,12 +141,17 @@ export function createRoute(place: Pick<Route, 'host' | 'service' | 'workspace' 
         if (holds === 0) wakeAll(true)
       }
     },
+    drain: (drainMs) => empty(leaving, drainMs),
     remove() {
       isRemoved = true
-      kept.drop()
+      for (const { kept } of lanes) kept.drop()
       wakeAll(false)
     },
   }
+}
+
+function openLane(endpoint: Endpoint, address: string): Lane {
+  return { endpoint, address, inFlight: createInFlight(), kept: keepConnections() }
 }
 
 export function addressOf(endpoint: Endpoint): string {

@@ -27,6 +27,8 @@ export interface ReloaderParts {
   ask(service: string, signal: AbortSignal): Promise<void>
   /** The whole run is reconciled: another image, or another Plan. Not awaited: it pauses this reloader. */
   reconcile(action: 'image' | 'plan', begun: { trace: LoopTrace; files: string[]; service: string }): void
+  /** What is ignored has changed: this reloader is to be replaced by one that knows. Not awaited. */
+  renew(): void
   nextLoop(): number
   tell(loop: Loop): void
   /** Remembers what must survive the daemon. */

@@ -186,10 +186,22 @@ export class RunReloader {
           signal,
         ),
       reconcile: (action, begun) => void this.reconcile(action, begun),
+      renew: () => void this.renew(service.name),
       nextLoop: () => log.nextId(),
       tell: (loop) => this.tell(loop),
       keep: (state) => this.keep(service.name, state),
     })
+  }
+
+  private async renew(name: string): Promise<void> {
+    const before = this.services.get(name)
+    if (!before) return
+    await before.close()
+    const next = await this.make(before.service, this.plan)
+    this.services.set(name, next)
+    next.survey()
+    await next.recall(before.kept)
+    await next.resume()
   }
 
   private apply(order: Omit<ReloadOrder, 'hold'>): Promise<ReloadOutcome> {

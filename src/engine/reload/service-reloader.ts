@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { toErrorShape, type ErrorShape } from '../../core/errors.ts'
+import { isIgnoreFile } from '../../spec/ignore-rules.ts'
 import type { ServicePlan } from '../../plan/types.ts'
 import type { ReloadOutcome, WatchBatch, Watching } from '../ports.ts'
 import { now, saveTime, LoopTrace, type Loop } from './loop.ts'
@@ -179,6 +180,7 @@ export class ServiceReloader {
     const work = workOf(verdicts, this.service.reload?.restart ?? 'process')
     trace.passed('classified')
     const files = verdicts.filter(({ verdict }) => verdict.action !== 'ignore').map(({ path }) => path)
+    if (changed.some(isIgnoreFile)) this.parts.renew()
     for (const path of changed) this.brought.set(path, this.tree.files.get(path)?.stamp)
     if (files.length === 0 && !this.isDue) return
     if (work.action === 'plan' || (work.action === 'image' && !this.parts.prepare)) {
@@ -310,8 +312,13 @@ export class ServiceReloader {
     this.retry = setTimeout(() => this.pump(), RETRY_MS).unref()
   }
 
+  /** What another reloader of the service goes on from. */
+  get kept(): KeptState {
+    return { version: 1, base: this.base, built: [...this.built], mark: this.mark }
+  }
+
   private keep(): Promise<void> {
-    return this.parts.keep({ version: 1, base: this.base, built: [...this.built], mark: this.mark })
+    return this.parts.keep(this.kept)
   }
 }
 

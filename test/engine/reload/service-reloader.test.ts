@@ -71,6 +71,7 @@ function make(parts: Partial<ReloaderParts> = {}, rules: Record<string, Verdict>
     },
     ask: async () => {},
     reconcile: (action, { files }) => void reconciled.push(`${action} ${files.join()}`),
+    renew: () => {},
     nextLoop: () => orders.length + loops.length + 1,
     tell: (loop) => void loops.push(loop),
     keep: async (state) => void (kept = state),

@@ -1,0 +1,16 @@
+import type { Plan, ServicePlan } from '../../plan/types.ts'
+import { compileIgnoreRules, type IgnoreRules } from '../../spec/ignore-rules.ts'
+import { relative } from 'node:path'
+
+/** What of a service's folder is not watched, read from its ignore files as they are now. */
+export function ignoreRulesOf(service: ServicePlan, plan: Plan): IgnoreRules {
+  const source = plan.runtime === 'process' ? undefined : plan.images.find((image) => image.service === service.name)?.source
+  const rules = service.reload?.rules ?? []
+  if (source?.kind !== 'build') return compileIgnoreRules({ root: service.root, rules })
+  const docker = {
+    context: source.context,
+    ...('path' in source.dockerfile && { dockerfile: relative(source.context, source.dockerfile.path) }),
+    preset: { from: `preset ${service.language.name}`, lines: source.ignore },
+  }
+  return compileIgnoreRules({ root: service.root, rules, docker })
+}
