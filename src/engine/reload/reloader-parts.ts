@@ -30,6 +30,8 @@ export interface ReloaderParts {
   /** What is ignored has changed: this reloader is to be replaced by one that knows. Not awaited. */
   renew(): void
   nextLoop(): number
+  /** Greater than every one before, over daemons. */
+  nextSequence(): number
   tell(loop: Loop): void
   /** Remembers what must survive the daemon. */
   keep(state: KeptState): Promise<void>

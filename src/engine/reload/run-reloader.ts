@@ -38,6 +38,7 @@ export class RunReloader {
   private readonly parts: RunReloaderParts
   private plan: Plan
   private readonly definitions: DefinitionWatch
+  private sequence = 0
   private loops: Promise<LoopLog> | undefined
   private log: LoopLog | undefined
 
@@ -188,6 +189,7 @@ export class RunReloader {
       reconcile: (action, begun) => void this.reconcile(action, begun),
       renew: () => void this.renew(service.name),
       nextLoop: () => log.nextId(),
+      nextSequence: () => (this.sequence = Math.max(this.sequence + 1, Date.now())),
       tell: (loop) => this.tell(loop),
       keep: (state) => this.keep(service.name, state),
     })

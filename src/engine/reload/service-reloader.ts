@@ -212,12 +212,12 @@ export class ServiceReloader {
     else for (const rule of work.builds) await this.buildOne(rule, signal)
     if (isBuilt) trace.passed('built')
     const refused = this.parts.prepare ? [] : await this.takeAll(verdicts)
-    const id = this.parts.nextLoop()
     const mark = this.parts.prepare ? this.chain(files) : this.book.mark
-    this.phase = 'early'
+    // Where files are copied, a newer save overtakes until they are in place; a restart that has begun ends first.
+    this.phase = this.parts.prepare ? 'applied' : 'early'
     const outcome = await this.parts.apply({
       service: this.service,
-      sequence: id,
+      sequence: this.parts.nextSequence(),
       overlay: this.book.overlay,
       mark,
       restart: work.restart,
@@ -230,7 +230,7 @@ export class ServiceReloader {
     this.mark = mark
     this.isDue = refused.length > 0 || outcome.replicas.some(({ refused = [] }) => refused.length > 0)
     if (this.isDue) this.tryAgain()
-    await this.conclude(trace, files, work, { id, outcome, refused, signal })
+    await this.conclude(trace, files, work, { outcome, refused, signal })
     await this.keep()
   }
 
@@ -255,7 +255,7 @@ export class ServiceReloader {
     trace: LoopTrace,
     files: string[],
     work: Work,
-    { id, outcome, refused, signal }: { id: number; outcome: ReloadOutcome; refused: string[]; signal: AbortSignal },
+    { outcome, refused, signal }: { outcome: ReloadOutcome; refused: string[]; signal: AbortSignal },
   ): Promise<void> {
     const failed = outcome.replicas.filter(({ state }) => state === 'failed')
     const ready = outcome.replicas.filter(({ state }) => state === 'ready')
@@ -264,7 +264,7 @@ export class ServiceReloader {
       ...refused,
       ...new Set(outcome.replicas.flatMap(({ refused = [] }) => refused.map(({ path, cause }) => `${path}: ${cause}`))),
     ]
-    const counts = { id, replicas: ready.length, pending: outcome.replicas.filter(({ state }) => state === 'pending').length }
+    const counts = { replicas: ready.length, pending: outcome.replicas.filter(({ state }) => state === 'pending').length }
     const first = failed[0]
     if (first) {
       const error = notReady(this.service.name, first)
@@ -281,11 +281,11 @@ export class ServiceReloader {
     trace: LoopTrace,
     files: string[],
     work: Work,
-    end: { id?: number; outcome: Loop['outcome']; replicas?: number; pending?: number; error?: ErrorShape },
+    end: { outcome: Loop['outcome']; replicas?: number; pending?: number; error?: ErrorShape },
   ): void {
-    const { id = this.parts.nextLoop(), replicas = 0, pending = 0, outcome, error } = end
+    const { replicas = 0, pending = 0, outcome, error } = end
     this.parts.tell({
-      id,
+      id: this.parts.nextLoop(),
       service: this.service.name,
       files: files.slice(0, 10),
       fileCount: files.length,
