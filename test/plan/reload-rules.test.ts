@@ -103,7 +103,7 @@ describe('compileReload', () => {
         const path = parts.join('/')
         expect(of(`${ROOT}/${path}`)).toMatchObject({ action: 'sync', targets: [`/app/${path}`] })
       }),
-      { examples: [[['a b', 'c\'"d', 'e\nf']], [['.hidden', '(group)', '[id].js']], [['back\\slash', '!x', '#y', '{a,b}']]] },
+      { examples: [[['a\nb', 'c\'"d', 'e f\n']], [['.hidden', '(group)', '[id].js']], [['back\\slash', '!x', '#y', '{a,b}']]] },
     )
   })
 })
@@ -124,14 +124,14 @@ describe('the rules of the presets', () => {
       'package.json': '{"scripts":{"test":"x"}}',
     }
     expect(
-      await verdicts(files, ['src/server.js', 'views/a.html', 'README.md', 'src/a.test.js', 'package.json', '.env.example']),
+      await verdicts(files, ['src/server.js', 'views/a.html', 'README.md', 'src/a.test.js', 'package.json', '.env.local']),
     ).toEqual({
       'src/server.js': 'sync',
       'views/a.html': 'sync',
       'README.md': 'ignore',
       'src/a.test.js': 'ignore',
       'package.json': 'image',
-      '.env.example': 'sync',
+      '.env.local': 'ignore',
     })
   })
 
