@@ -94,10 +94,9 @@ export async function realise(shop: Workshop, run: Run, runtime: Runtime, work: 
   await run.dispatch({ type: 'start-asked' })
   const { plan } = run.record
   try {
-    await run.save()
     // Before the routes: what they tell of taken ports is for the caller too.
     const context = work.context(run, run.environment)
-    await run.routes.keep(plan)
+    await Promise.all([run.save(), run.routes.keep(plan)])
     work.signal.throwIfAborted()
     run.isAttached = true
     const reloader = reloaderOf(shop, run, runtime, () => startAgain(shop, run))
