@@ -10,8 +10,13 @@ const KINDS: [pattern: RegExp, what: string][] = [
   [/^\._|^\.nfs[0-9a-f]{8,}$|^\.fuse_hidden/, "a file system's own"],
 ]
 
+const ANY = new RegExp(
+  [...[...NAMES].map((name) => `^${name.replace('.', '\\.')}$`), ...KINDS.map(([pattern]) => pattern.source)].join('|'),
+)
+
 /** Why a name is ignored wherever it stands; undefined when it is not. */
 export function alwaysIgnored(name: string): string | undefined {
+  if (!ANY.test(name)) return undefined
   if (NAMES.has(name)) return name
   return KINDS.find(([pattern]) => pattern.test(name))?.[1]
 }

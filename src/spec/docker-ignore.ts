@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { join, relative, sep } from 'node:path'
 import dockerignore from '@balena/dockerignore'
 import { readRules } from './git-ignore.ts'
+import { mayMatch } from './may-match.ts'
 
 // The type declares an ES default; the module is CommonJS.
 const create = dockerignore as unknown as typeof dockerignore.default
@@ -26,6 +27,7 @@ interface Rule {
 export class DockerIgnore {
   private readonly source: DockerIgnoreSource
   private readonly rules: Rule[]
+  private readonly may: RegExp
   private readonly isOut: (path: string) => boolean
   private readonly isOutByPreset: (path: string) => boolean
   private readonly exceptions: string[]
@@ -37,11 +39,17 @@ export class DockerIgnore {
     const preset = source.preset.lines.map((text) => ({ text, from: source.preset.from }))
     const own = readOwn(source)
     this.rules = [...preset, ...own]
+    this.may = mayMatch(this.rules.map(({ text }) => text))
     this.isOut = compile(this.rules)
     this.isOutByPreset = own.length === 0 ? this.isOut : compile(preset)
     this.exceptions = this.rules.filter(({ text }) => text.startsWith('!')).map(({ text }) => baseOf(text.slice(1)))
     const inside = relative(source.context, source.root).replaceAll(sep, '/')
     this.prefix = inside.startsWith('..') ? undefined : inside === '' ? '' : `${inside}/`
+  }
+
+  /** Whether `find` may find a rule: quickly, and sometimes wrongly so. */
+  mayFind(path: string): boolean {
+    return this.prefix !== undefined && this.may.test(this.prefix + path)
   }
 
   /** The rule that keeps a path of the root out. `isForHost`: what the host builds from is not kept out by the service's own file. */

@@ -1,11 +1,19 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, sep } from 'node:path'
 import ignore from 'ignore'
+import { mayMatch } from './may-match.ts'
 
 interface Matcher {
   /** How many characters of a path, relative to the repository's root, stand for the folder of the .gitignore. */
   skip: number
+  patterns: string[]
   matches: ignore.Ignore
+}
+
+/** Of a folder: its matchers, the nearest first, and what none of them matches can skip. */
+interface Chain {
+  matchers: Matcher[]
+  may: RegExp
 }
 
 /** Git's rules for what is below a folder: each .gitignore from the repository's root downwards, and `.git/info/exclude`. Each is read when it is first needed, once. */
@@ -13,8 +21,8 @@ export class GitIgnore {
   private readonly repository: string
   /** Of the folder, relative to the repository's root, with a slash at its end; empty when it is the root. */
   private readonly prefix: string
-  /** By folder relative to the repository's root: the nearest first. */
-  private readonly matchers = new Map<string, Matcher[]>()
+  /** By folder relative to the repository's root. */
+  private readonly chains = new Map<string, Chain>()
 
   constructor(folder: string) {
     this.repository = findRepository(folder) ?? folder
@@ -22,11 +30,16 @@ export class GitIgnore {
     this.prefix = inside === '' ? '' : `${inside}/`
   }
 
+  /** Whether `find` may find a rule: quickly, and sometimes wrongly so. */
+  mayFind(path: string): boolean {
+    const full = this.prefix + path
+    return this.chainOf(parentOf(full)).may.test(full)
+  }
+
   /** The rule that ignores a path relative to the folder, and where it stands. */
   find(path: string, isFolder: boolean): string | undefined {
     const full = this.prefix + path
-    const slash = full.lastIndexOf('/')
-    for (const { skip, matches } of this.matchersOf(slash < 0 ? '' : full.slice(0, slash))) {
+    for (const { skip, matches } of this.chainOf(parentOf(full)).matchers) {
       const { ignored, unignored, rule } = matches.test(full.slice(skip) + (isFolder ? '/' : ''))
       if (ignored) return `${rule?.pattern} (${rule?.mark})`
       if (unignored) return undefined
@@ -34,15 +47,14 @@ export class GitIgnore {
     return undefined
   }
 
-  private matchersOf(folder: string): Matcher[] {
-    const known = this.matchers.get(folder)
+  private chainOf(folder: string): Chain {
+    const known = this.chains.get(folder)
     if (known !== undefined) return known
-    const slash = folder.lastIndexOf('/')
-    const above = folder === '' ? this.readExclude() : this.matchersOf(slash < 0 ? '' : folder.slice(0, slash))
+    const above = folder === '' ? chain(this.readExclude()) : this.chainOf(parentOf(folder))
     const own = this.read(folder === '' ? '.gitignore' : `${folder}/.gitignore`, folder === '' ? 0 : folder.length + 1)
-    const matchers = own === undefined ? above : [own, ...above]
-    this.matchers.set(folder, matchers)
-    return matchers
+    const made = own === undefined ? above : chain([own, ...above.matchers])
+    this.chains.set(folder, made)
+    return made
   }
 
   private readExclude(): Matcher[] {
@@ -56,8 +68,21 @@ export class GitIgnore {
     const patterns = readRules(path).map(({ text, line }) => ({ pattern: text, mark: `${file}:${line}` }))
     return patterns.length === 0
       ? undefined
-      : { skip, matches: ignore({ ignorecase: process.platform !== 'linux' }).add(patterns) }
+      : {
+          skip,
+          patterns: patterns.map(({ pattern }) => pattern),
+          matches: ignore({ ignorecase: process.platform !== 'linux' }).add(patterns),
+        }
   }
+}
+
+function chain(matchers: Matcher[]): Chain {
+  return { matchers, may: mayMatch(matchers.flatMap(({ patterns }) => patterns)) }
+}
+
+function parentOf(path: string): string {
+  const slash = path.lastIndexOf('/')
+  return slash < 0 ? '' : path.slice(0, slash)
 }
 
 /** The rules of an ignore file with their lines; what cannot be read has none, as for git. */

@@ -33,12 +33,15 @@ export function compileIgnoreRules({ root, rules, docker }: IgnoreSources): Igno
   const decide = (path: string, isFolder: boolean): (() => string) | undefined => {
     const always = alwaysIgnored(path.slice(path.lastIndexOf('/') + 1))
     if (always !== undefined) return () => `${always} (always)`
+    const mayGit = git.mayFind(path)
+    const mayImage = image?.mayFind(path) ?? false
+    if (!mayGit && !mayImage && !reload.mayIgnore(path)) return undefined
     const word = isFolder ? reload.ofFolder(path) : reload.ofFile(path)
     if (word === 'wanted') return undefined
     if (word !== undefined) return () => word.ignoredBy
-    const byGit = git.find(path, isFolder)
+    const byGit = mayGit ? git.find(path, isFolder) : undefined
     if (byGit !== undefined) return () => byGit
-    return image?.find(path, isFolder, () => reload.isForHost(path, isFolder))
+    return mayImage ? image?.find(path, isFolder, () => reload.isForHost(path, isFolder)) : undefined
   }
 
   return {

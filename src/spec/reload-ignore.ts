@@ -1,4 +1,5 @@
 import picomatch from 'picomatch'
+import { mayMatch } from './may-match.ts'
 import type { ReloadRule } from './reload-policy.ts'
 
 interface Compiled {
@@ -16,9 +17,16 @@ export type Word = { ignoredBy: string } | 'wanted' | undefined
 /** The rules of a policy, as far as they decide what is watched. */
 export class ReloadIgnore {
   private readonly rules: Compiled[]
+  private readonly may: RegExp
 
   constructor(rules: ReloadRule[]) {
     this.rules = rules.map(compile)
+    this.may = mayMatch(rules.flatMap((rule) => (rule.do === 'ignore' ? rule.files : [])))
+  }
+
+  /** Whether a rule may ignore a path: quickly, and sometimes wrongly so. */
+  mayIgnore(path: string): boolean {
+    return this.may.test(path)
   }
 
   /** Of a file or link. */
