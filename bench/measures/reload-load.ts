@@ -53,11 +53,13 @@ function beginLoad(port: number): { end(): Promise<{ sent: number; lost: string[
   let sent = 0
   let isEnding = false
   const began = performance.now()
+  const note = async (method: string, answer: Promise<string | undefined>): Promise<void> => {
+    const trouble = await answer
+    if (trouble !== undefined) lost.push(`${method}: ${trouble}`)
+  }
   const send = (): void => {
     const method = METHODS[sent % METHODS.length]!
-    const one = ask(port, method, sent % 2 === 0 ? kept : undefined).then((trouble) => {
-      if (trouble !== undefined) lost.push(`${method}: ${trouble}`)
-    })
+    const one = note(method, ask(port, method, sent % 2 === 0 ? kept : undefined))
     sent += 1
     inFlight.add(one)
     void one.then(() => inFlight.delete(one))

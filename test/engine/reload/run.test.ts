@@ -176,6 +176,7 @@ test('who follows the logs sees loops', async () => {
     save('second')
     await until(() => orders.length === 1)
     await until(async () => (await engine.loops(target())).loops.length === 1)
+    yield* []
   }
   const events: EngineEvent[] = []
   await engine.logs({ ...target(), sources: [], follow: true }, ask(events))
