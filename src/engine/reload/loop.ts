@@ -4,7 +4,7 @@ import type { ErrorShape } from '../../core/errors.ts'
 export type LoopAction = 'sync' | 'build' | 'image' | 'plan' | 'install' | 'restart' | 'none'
 
 /** The phases of a loop, in their order; not every loop has all of them. */
-export type LoopPhase = 'seen' | 'classified' | 'built' | 'sent' | 'applied' | 'restarted' | 'ready' | 'served'
+export type LoopPhase = 'seen' | 'waited' | 'classified' | 'built' | 'sent' | 'applied' | 'restarted' | 'ready' | 'served'
 
 /** One edit, from the save to the first answer of the new code. */
 export interface Loop {

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { toErrorShape, type ErrorShape } from '../../core/errors.ts'
 import { isIgnoreFile } from '../../spec/ignore-rules.ts'
@@ -5,14 +7,17 @@ import type { ServicePlan } from '../../plan/types.ts'
 import type { ReloadOutcome, WatchBatch, Watching } from '../ports.ts'
 import { now, saveTime, LoopTrace, type Loop } from './loop.ts'
 import { OverlayBook } from './overlay-book.ts'
+import { pauseFor } from './settle.ts'
 import { notReady, ownTarget, workOf, type Judged, type Work } from './loop-work.ts'
 import type { BuildRule, KeptState, ReloaderParts, Survey } from './reloader-parts.ts'
 import { hashText, SourceTree } from './source-tree.ts'
 
 /** So long a service may take to become ready before a newer save overtakes it. */
 const PATIENCE_MS = 1_000
-/** An editor that writes in place empties the file first; the bytes follow within this. */
-const EMPTY_MS = 5
+/** What a loop waits for the one before it is told apart from what its own classifying takes. */
+const WAITED_MS = 2
+/** Writing that goes on and on is looked at all the same. */
+const LONGEST_SETTLE_MS = 1_000
 const RETRY_MS = 2_000
 
 /** Turns saves of one service's files into running code, one loop after the other, the newest state winning. */
@@ -168,14 +173,14 @@ export class ServiceReloader {
     const heard = [...this.pending.keys()]
     const seenAt = this.owed?.seenAt ?? (heard.length > 0 ? this.firstSeen : now())
     this.pending.clear()
-    const fresh = this.isComplete ? this.tree.refresh(heard) : this.tree.scan()
-    this.isComplete = true
-    await this.settleEmpty(fresh)
+    const begun = now()
+    const fresh = await this.settled(heard)
     const changed = [...new Set([...(this.owed?.paths ?? []), ...fresh])]
     if (changed.length === 0 && !this.isDue) return
     const savedAt = this.owed?.savedAt ?? saveTime(seenAt, earliest(fresh.map((path) => this.tree.files.get(path)?.modifiedMs)))
     this.owed = undefined
     const trace = new LoopTrace(savedAt, seenAt)
+    if (begun - seenAt > WAITED_MS) trace.passed('waited', begun)
     const verdicts = changed.map((path) => ({ path, verdict: this.parts.rules.verdict(path) }))
     const work = workOf(verdicts, this.service.reload?.restart ?? 'process')
     trace.passed('classified')
@@ -196,12 +201,24 @@ export class ServiceReloader {
     }
   }
 
-  /** The old bytes of a file that is being written in place are not worth a restart. */
-  private async settleEmpty(changed: string[]): Promise<void> {
-    const isEmpty = changed.some((path) => this.tree.files.get(path)?.sizeBytes === 0)
-    if (!isEmpty) return
-    await delay(EMPTY_MS)
-    this.tree.refresh(changed)
+  /** What changed, looked at when whoever writes has come to an end, as far as that can be told; bounded. */
+  private async settled(heard: string[]): Promise<string[]> {
+    const known = new Set(heard.filter((path) => this.tree.files.has(path)))
+    const fresh = new Set(this.isComplete ? this.tree.refresh(heard) : this.tree.scan())
+    this.isComplete = true
+    const end = now() + LONGEST_SETTLE_MS
+    for (let pause = pauseFor(fresh, known, this.tree); pause > 0 && now() < end; pause = this.isWritingOn() ? pause : 0) {
+      await delay(pause)
+      const more = [...fresh, ...this.pending.keys()]
+      this.pending.clear()
+      for (const path of this.tree.refresh(more)) fresh.add(path)
+    }
+    return [...fresh].filter((path) => this.tree.files.get(path)?.stamp !== this.brought.get(path))
+  }
+
+  /** More was heard during the pause, or git says that it is not done. */
+  private isWritingOn(): boolean {
+    return this.pending.size > 0 || existsSync(join(this.service.root, '.git', 'index.lock'))
   }
 
   private async bring(verdicts: Judged[], work: Work, trace: LoopTrace, files: string[], signal: AbortSignal): Promise<void> {
