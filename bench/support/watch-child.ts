@@ -39,11 +39,13 @@ const watchers: Record<string, (root: string, heard: Heard) => Promise<unknown>>
 
 const say = (message: object): void => console.log(JSON.stringify(message))
 const [name = '', root = ''] = process.argv.slice(2)
+const cpuBefore = process.cpuUsage()
 const began = performance.now()
 await watchers[name]!(root, (path, at) => say({ path, at }))
 const readyMs = performance.now() - began
+const cpu = process.cpuUsage(cpuBefore)
 // What stays once the garbage of the start is gone.
 global.gc?.()
 const usage = (): object => ({ cpu: process.cpuUsage(), at: now(), rssMb: process.memoryUsage.rss() / 2 ** 20 })
 createInterface({ input: process.stdin }).on('line', () => say({ usage: usage() }))
-say({ readyMs, usage: usage() })
+say({ readyMs, readyCpuMs: (cpu.user + cpu.system) / 1_000, usage: usage() })
