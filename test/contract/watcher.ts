@@ -230,6 +230,17 @@ export function watcherContract(name: string, create: () => Watcher): void {
       await told('src/a.ts')
     })
 
+    test('hears a root that was replaced, though the one thing in it has its name', async () => {
+      rmSync(root, { recursive: true })
+      put('work/in.ts')
+      await watch()
+      rmSync(root, { recursive: true })
+      put('work/in.ts')
+      await told('work/in.ts')
+      put('later.ts')
+      await told('later.ts')
+    })
+
     test('tells of a file that was deleted and made again in one tick', async () => {
       await watch()
       unlinkSync(at('src/a.ts'))
