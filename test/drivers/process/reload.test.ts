@@ -7,7 +7,6 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { nodeLanguage, planOf, serviceOf } from '../../contract/plans.ts'
 import { evaluate } from '../../support/inspector.ts'
 import { createReloadWorld, policy, type ReloadWorld } from './reload-world.ts'
-import { readRecords } from '../../../src/drivers/process/records.ts'
 import { findMarked } from '../../../src/drivers/process/sweep.ts'
 import { lives, pidsOf, until } from './world.ts'
 
@@ -171,8 +170,6 @@ describe.each([
     await world.bring(plan)
     await world.reload(plan, at(1))
     const pids = pidsOf(await world.runtime.read(plan, world.context()), 'web')
-    const isKnown = () => readRecords(world.context().runDir).every(({ hash }) => !hash.startsWith('reload'))
-    await until(isKnown, 'its files are known again')
     await world.bring(plan)
     expect(pidsOf(await world.runtime.read(plan, world.context()), 'web')).toEqual(pids)
   })
