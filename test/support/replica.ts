@@ -105,7 +105,7 @@ export function createReplica(options: { uid?: number; folder?: string } = {}): 
         process: child,
         write: (bytes) => new Promise((resolve, reject) => stdin.write(bytes, (error) => (error ? reject(error) : resolve()))),
         onData: (listener) => stdout.on('data', listener),
-        closed: once(child, 'close').then(() => `the agent ended ${said}`.trim()),
+        closed: once(child, 'exit').then(() => `the agent ended ${said}`.trim()),
         close: () => stdin.end(),
       }
     },

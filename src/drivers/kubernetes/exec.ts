@@ -1,6 +1,6 @@
 import { ShivError } from '../../core/errors.ts'
 import type { KubeClient } from './client.ts'
-import { knownPath } from './mapping.ts'
+import { CHANNEL, openExecSocket } from './exec-socket.ts'
 import type { Pod } from './objects.ts'
 
 export interface ExecResult {
@@ -8,9 +8,6 @@ export interface ExecResult {
   stdout: string
   stderr: string
 }
-
-/** The first byte of every message says which stream it is of. */
-const CHANNEL = { stdout: 1, stderr: 2, error: 3 } as const
 
 interface ExecStatus {
   status: 'Success' | 'Failure'
@@ -26,27 +23,7 @@ export async function execInPod(
   argv: string[],
   signal: AbortSignal,
 ): Promise<ExecResult> {
-  const { Agent, WebSocket } = await import('undici')
-  const { access } = client
-  const dispatcher = new Agent({
-    connect: {
-      ...(access.ca && { ca: access.ca }),
-      ...(access.certificate && { cert: access.certificate }),
-      ...(access.key && { key: access.key }),
-      ...(access.serverName && { servername: access.serverName }),
-    },
-  })
-  const query = new URLSearchParams({ container, stdout: 'true', stderr: 'true' })
-  for (const word of argv) query.append('command', word)
-  const url = new URL(`${knownPath('Pod', pod.metadata.namespace, pod.metadata.name)}/exec?${query}`, access.server)
-  url.protocol = 'wss:'
-  const socket = new WebSocket(url, {
-    dispatcher,
-    protocols: ['v5.channel.k8s.io', 'v4.channel.k8s.io'],
-    ...(access.token && { headers: { authorization: `Bearer ${access.token}` } }),
-  })
-  socket.binaryType = 'arraybuffer'
-
+  const { socket, release } = await openExecSocket(client, pod, container, argv, { stdin: false })
   const output: Record<number, Buffer[]> = { [CHANNEL.stdout]: [], [CHANNEL.stderr]: [], [CHANNEL.error]: [] }
   const textOf = (channel: number) => Buffer.concat(output[channel] ?? []).toString('utf8')
   const abort = () => socket.close()
@@ -62,7 +39,7 @@ export async function execInPod(
     })
   } finally {
     signal.removeEventListener('abort', abort)
-    await dispatcher.close()
+    await release()
   }
   signal.throwIfAborted()
   return { code: exitCodeOf(pod, argv, textOf(CHANNEL.error)), stdout: textOf(CHANNEL.stdout), stderr: textOf(CHANNEL.stderr) }

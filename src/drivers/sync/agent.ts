@@ -11,7 +11,8 @@ export type Started = { state: 'ready' | 'failed'; pid?: number; cause?: string 
 /** One connected agent.sh. Every method rejects with StreamLost when the stream ends. */
 export interface Agent {
   readonly hello: Hello
-  apply(sequence: number, mark: string | undefined, frame: Frame): Promise<Applied>
+  /** `onSent` when the last byte is on its way. */
+  apply(sequence: number, mark: string | undefined, frame: Frame, onSent?: () => void): Promise<Applied>
   /** `how`: `process`, `none` or a signal's name without SIG. Resolves when the process answers or has failed; `onStarted` when it runs. */
   restart(sequence: number, how: string, seconds: number, onStarted?: (pid: number) => void): Promise<Started>
   /** Of those that can be read. */
@@ -85,7 +86,11 @@ export async function openAgent(transport: Transport): Promise<Agent> {
     const before = writing
     const send = async () => {
       await before
-      for await (const part of parts()) await transport.write(part)
+      for await (const part of parts()) {
+        await transport.write(part).catch((error: Error) => {
+          throw new StreamLost(error.message)
+        })
+      }
     }
     const done = send()
     writing = done.catch(() => {}) // told to the caller, whose call it was
@@ -104,7 +109,7 @@ export async function openAgent(transport: Transport): Promise<Agent> {
     const list = Buffer.from(paths.map((path) => `${path}\0`).join(''))
     const output = await ask(
       () => [Buffer.concat([Buffer.from(`hash ${token} ${list.length}\n`), list])],
-      (answer) => (answer.kind === 'hashes' && answer.token === token ? answer.output : undefined),
+      (answer) => (answer.kind === 'hashed' && answer.token === token ? answer.output : undefined),
     )
     return hashesOf(output, paths)
   }
@@ -113,7 +118,7 @@ export async function openAgent(transport: Transport): Promise<Agent> {
     closed,
     close: () => transport.close(),
     onCrash: (listener) => (onCrash = listener),
-    async apply(sequence, mark, frame) {
+    async apply(sequence, mark, frame, onSent) {
       const refused = new Map<string, string>()
       async function* parts() {
         let head: Buffer | undefined = Buffer.from(`apply ${sequence} ${mark ?? '-'} ${frame.sizeBytes}\n`)
@@ -121,6 +126,7 @@ export async function openAgent(transport: Transport): Promise<Agent> {
           yield head ? Buffer.concat([head, chunk]) : chunk
           head = undefined
         }
+        onSent?.()
       }
       return ask<Applied>(parts, (answer) => {
         if (answer.kind === 'refused') refused.set(answer.path, answer.cause)

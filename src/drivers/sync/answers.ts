@@ -7,7 +7,7 @@ export type Answer =
   | { kind: 'restarted'; sequence: number; pid: number }
   | { kind: 'ready'; sequence: number; pid: number }
   | { kind: 'failed'; sequence: number; cause: string }
-  | { kind: 'hashes'; token: string; output: Buffer }
+  | { kind: 'hashed'; token: string; output: Buffer }
   | { kind: 'crashed'; code: number }
   | { kind: 'pong'; token: string }
 
@@ -29,6 +29,7 @@ export interface Hello {
 /** Cuts the agent's bytes into answers; throws on what is none. */
 export function createAnswerReader(onAnswer: (answer: Answer) => void): (bytes: Buffer) => void {
   let rest: Buffer = Buffer.alloc(0)
+  let hashLines: Buffer[] = []
   const take = (): Answer | undefined => {
     const end = rest.indexOf(10)
     if (end < 0) return undefined
@@ -42,16 +43,17 @@ export function createAnswerReader(onAnswer: (answer: Answer) => void): (bytes: 
       rest = rest.subarray(last + 1)
       return { kind: 'refused', cause: line.slice(space + 1), path }
     }
-    if (word === 'hashes') {
-      const token = line.slice(space + 1)
-      const last = Buffer.from(`hashed ${token}\n`)
-      const at = rest.indexOf(last, end)
-      if (at < 0) return undefined
-      const output = Buffer.from(rest.subarray(end + 1, at))
-      rest = rest.subarray(at + last.length)
-      return { kind: 'hashes', token, output }
+    if (word === '=') {
+      hashLines.push(Buffer.from(rest.subarray(2, end + 1)))
+      rest = rest.subarray(end + 1)
+      return take()
     }
     rest = rest.subarray(end + 1)
+    if (word === 'hashed') {
+      const output = Buffer.concat(hashLines)
+      hashLines = []
+      return { kind: 'hashed', token: line.slice(space + 1), output }
+    }
     return plainAnswer(word, line.split(' '), line)
   }
   return (bytes) => {

@@ -61,7 +61,7 @@ watch_start() {
   _polls=0
   while :; do
     if [ "$_condition" = crashed ]; then echo "failed $1 exited $_code"; return; fi
-    if [ "$_token" != "$2" ]; then return; fi
+    if [ "$_token" != "$2" ] || ! [ -d "/proc/$$" ]; then return; fi
     if [ -z "$_port" ]; then
       if [ "$_polls" -ge 20 ]; then break; fi
     elif is_listening "$_hexadecimal"; then
@@ -169,14 +169,16 @@ restart() {
     _wanted=$_token
     if [ "$3" != none ]; then kill "-$3" "$_process" || echo "failed $1 unhealthy the process takes no $3"; fi
   fi
-  watch_start "$1" "$_wanted" "$2" &
+  watch_start "$1" "$_wanted" "$2" 5<&- &
   _prober=$!
 }
 
-# hash TOKEN BYTES: of each path of the NUL-terminated list that can be read, in its order.
+# hash TOKEN BYTES: of each path of the NUL-terminated list that can be read, in its order. Line by line, because what the prober says
+# may come in between.
 hash() {
-  echo "hashes $1"
-  "$_busybox" dd bs=65536 count="$2" iflag=fullblock,count_bytes 2>/dev/null | "$_busybox" xargs -0 "$_busybox" sha256sum -- 2>/dev/null
+  "$_busybox" dd bs=65536 count="$2" iflag=fullblock,count_bytes 2>/dev/null |
+    "$_busybox" xargs -0 "$_busybox" sha256sum -- 2>/dev/null |
+    while IFS= read -r _line; do printf '= %s\n' "$_line"; done
   echo "hashed $1"
 }
 
@@ -190,11 +192,9 @@ hello() {
   if [ "$_condition" = running ]; then : >"$_home/prepare"; kill -URG "$_supervisor"; fi
 }
 
-# Ends with the agent, at the latest when it next looks.
+# Reads to the end of the FIFO, which is when the agent no longer has it open.
 tell_events() {
-  while [ -d "/proc/$$" ]; do
-    if IFS= read -t 30 -r _line <&5; then echo "$_line"; fi
-  done
+  while IFS= read -r _line; do echo "$_line"; done
 }
 
 end_former
@@ -202,9 +202,8 @@ echo "$$" >"$_home/agent"
 "$_busybox" rm -rf "$_stage" "$_home/events" "$_home/ask" "$_home/answer"
 "$_busybox" mkfifo "$_home/events" "$_home/ask" "$_home/answer"
 exec 5<>"$_home/events" 9<>"$_home/nap"
-tell_events </dev/null &
+tell_events <"$_home/events" 5<&- &
 _watcher=$!
-exec 5<&-
 _turn=0
 hello
 while IFS= read -r _line; do
@@ -225,6 +224,6 @@ kill -KILL "$_watcher" 2>/dev/null
  * some with an exact count of bytes behind them: `apply SEQUENCE MARK BYTES` + a tar frame (see PLACE), `restart SEQUENCE SECONDS HOW`, `hash TOKEN BYTES` +
  * NUL-terminated paths, `ping TOKEN`. It says `hello VERSION BOOT SEQUENCE MARK CONDITION RUNNING PID CODE` at first, `refused CAUSE` + a NUL-terminated
  * path, `applied SEQUENCE REFUSED`, `broken SEQUENCE CAUSE`, `restarted SEQUENCE PID`, `ready SEQUENCE PID`, `failed SEQUENCE exited CODE`,
- * `failed SEQUENCE unhealthy WHY`, `hashes TOKEN` + sha256sum's lines + `hashed TOKEN`, `crashed CODE`, `pong TOKEN`.
+ * `failed SEQUENCE unhealthy WHY`, sha256sum's lines each behind `= ` and then `hashed TOKEN`, `crashed CODE`, `pong TOKEN`.
  */
 export const AGENT_SCRIPT = PLACE + READINESS + AGENT

@@ -19,12 +19,13 @@ place_frame() {
 delete_all() {
   if "$_busybox" xargs -0 "$_busybox" rm -f -- <"$1" 2>/dev/null; then return; fi
   while IFS= read -r -d '' _path; do
-    if ! is_there "$_path"; then continue; fi
+    if ! is_there "$_path" || is_folder "$_path"; then continue; fi
     _cause=$("$_busybox" rm -f -- "$_path" 2>&1) || refuse "$_cause" "$_path"
   done <"$1"
 }
 
 is_there() { [ -e "$1" ] || [ -L "$1" ]; }
+is_folder() { [ -d "$1" ] && ! [ -L "$1" ]; }
 
 # Renaming is all that happens to what the service can see, so nobody ever reads half a file.
 move_all() {
@@ -48,10 +49,10 @@ move_all() {
 
 # A folder that holds no file is no obstacle.
 move_one() {
-  if [ -d "$2" ] && ! [ -L "$2" ]; then
+  if is_folder "$2"; then
     "$_busybox" find "$2" -depth -type d -exec "$_busybox" rmdir -- {} ';' 2>/dev/null
   fi
-  if [ -d "$2" ] && ! [ -L "$2" ]; then _cause='it is a folder'; return 1; fi
+  if is_folder "$2"; then _cause='it is a folder'; return 1; fi
   _cause=$("$_busybox" mv -f -T -- "$1" "$2" 2>&1)
 }
 `

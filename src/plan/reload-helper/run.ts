@@ -120,12 +120,16 @@ pause() {
 # A FIFO that is opened for reading and writing never blocks, and forgets when nobody else has it open.
 tell() { if [ -p "$_home/events" ]; then echo "$*" 1<>"$_home/events"; fi; }
 
+# The status of a process that ended while a signal was answered is asked for again; one that was given already is not there a second time.
 await_end() {
   while :; do
     wait "$_process"
     _code=$?
     if ! [ -d "/proc/$_process" ]; then break; fi
   done
+  wait "$_process"
+  _again=$?
+  if [ "$_again" != 127 ]; then _code=$_again; fi
   signal_group KILL
 }
 

@@ -1,5 +1,15 @@
 import { createHash } from 'node:crypto'
-import { chmodSync, lstatSync, mkdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Overlay, OverlayFile } from '../../../src/engine/ports.ts'
 
@@ -40,7 +50,8 @@ export function createTree(folder: string, code: string): Tree {
       put(path, (source) => symlinkSync(target, source), { hash: sha256(target), mode: 0o777, sizeBytes: 0, link: target })
     },
     remove(path) {
-      rmSync(join(folder, path), { force: true })
+      const source = join(folder, path)
+      if (existsSync(source) && lstatSync(source).isFile()) rmSync(source)
       entries.set(join(code, path), { source: undefined, hash: '', mode: 0, sizeBytes: 0 })
       files.set(path, undefined)
     },

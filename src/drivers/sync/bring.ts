@@ -1,0 +1,76 @@
+import { join } from 'node:path/posix'
+import type { Overlay } from '../../engine/ports.ts'
+import type { Agent } from './agent.ts'
+import { frameOf } from './frame.ts'
+import { type Known, differences, keyOf } from './holding.ts'
+import { type SendableFile, inspectSource } from './source.ts'
+
+export interface Brought {
+  /** Cause by absolute path. */
+  refused: Map<string, string>
+  /** What was sent and taken, with the hash of what was sent. */
+  taken: { path: string; hash: string }[]
+}
+
+/** Looks at so many sources at once. */
+const INSPECTIONS = 16
+
+/** Makes a container hold an overlay, as far as it lets us, and notes in `known` what it holds then. */
+export async function bring(
+  agent: Agent,
+  wish: { root: string; overlay: Overlay; mark: string; sequence: number },
+  known: Known,
+  onSent?: () => void,
+): Promise<Brought> {
+  const refused = new Map<string, string>()
+  const files: SendableFile[] = []
+  const wanted = differences(known, wish.overlay)
+  for (let from = 0; from < wanted.length; from += INSPECTIONS) {
+    const some = wanted.slice(from, from + INSPECTIONS)
+    const sources = await Promise.all(some.map(([path, file]) => inspectSource(wish.root, path, file)))
+    sources.forEach((source, index) => {
+      if ('cause' in source) refused.set(some[index]?.[0] ?? '', source.cause)
+      else files.push(source)
+    })
+  }
+  for (const { path } of files) known.delete(join(wish.root, path))
+
+  const taken: Brought['taken'] = []
+  const send = async (part: readonly SendableFile[], isLast: boolean, onSent?: () => void): Promise<void> => {
+    const frame = frameOf(part)
+    const mark = isLast && refused.size === 0 ? wish.mark : undefined
+    const applied = await agent.apply(wish.sequence, mark, frame, onSent)
+    if (applied.broken !== undefined) return sendInHalves(part, isLast, applied.broken)
+    for (const { path, file } of part) {
+      const place = join(wish.root, path)
+      const cause = applied.refused.get(path)
+      if (cause !== undefined) {
+        refused.set(place, cause)
+        continue
+      }
+      const hash = frame.sent.get(path)
+      known.set(place, keyOf(file, hash))
+      if (hash !== undefined) taken.push({ path: place, hash })
+    }
+  }
+  /** A frame is taken as a whole or not at all: the halves tell which file it is that cannot be. */
+  const sendInHalves = async (part: readonly SendableFile[], isLast: boolean, cause: string): Promise<void> => {
+    if (part.length <= 1) {
+      for (const { path } of part) refused.set(join(wish.root, path), cause)
+      return
+    }
+    const middle = Math.ceil(part.length / 2)
+    await send(part.slice(0, middle), false)
+    await send(part.slice(middle), isLast)
+  }
+  await send(files, true, onSent)
+  return { refused, taken }
+}
+
+/** Reads back what was sent. Returns the paths that are not what they should be, which are then unknown. */
+export async function prove(agent: Agent, { taken }: Brought, known: Known): Promise<string[]> {
+  const hashes = await agent.hashes(taken.map(({ path }) => path))
+  const wrong = taken.filter(({ path, hash }) => hashes.get(path) !== hash).map(({ path }) => path)
+  for (const path of wrong) known.delete(path)
+  return wrong
+}
