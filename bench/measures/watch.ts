@@ -10,6 +10,7 @@ import type { Row } from '../support/measure.ts'
 const FOLDERS = 512
 const FILES = 10_000
 const STARTS = 9
+const ROUNDS = 3
 const SAVES = 60
 const IDLE_MS = 10_000
 /** A watcher that tells nothing of a save for so long has lost it. */
@@ -41,9 +42,12 @@ export async function watchRows(): Promise<Row[]> {
         child.end()
       }
     }
-    const shiv = await measureSaves(program, 'shiv', root, files)
-    const chokidar = await measureSaves(program, 'chokidar', root, files)
-    const recursive = await measureSaves(program, 'recursive', root, files)
+    const [shiv, chokidar, recursive] = [noSaves(), noSaves(), noSaves()]
+    for (let round = 0; round < ROUNDS; round++) {
+      const sides = [['shiv', shiv] as const, ['chokidar', chokidar] as const, ['recursive', recursive] as const]
+      for (const [name, saves] of round % 2 === 0 ? sides : sides.toReversed())
+        await measureSaves(program, name, root, files, saves)
+    }
     const lost = `lost of ${SAVES} saves within ${LOST_MS / 1_000} s: shiv ${shiv.lost}, chokidar ${chokidar.lost}, recursive fs.watch ${recursive.lost}`
     const before = memory['none']!
     return [
@@ -104,30 +108,38 @@ function plant(root: string): string[] {
   return files
 }
 
-async function measureSaves(program: string, name: string, root: string, files: string[]) {
+interface Saves {
+  latencies: number[]
+  lost: number
+  /** Processor seconds a minute while nothing happens. */
+  idle: number[]
+}
+
+function noSaves(): Saves {
+  return { latencies: [], lost: 0, idle: [] }
+}
+
+/** Adds one round of saves and one idle window. */
+async function measureSaves(program: string, name: string, root: string, files: string[], saves: Saves): Promise<void> {
   const child = await open(program, name, root)
   try {
     await sleep(1_000)
-    const latencies: number[] = []
-    for (let i = -3; i < SAVES; i++) {
+    for (let i = -3; i < SAVES / ROUNDS; i++) {
       const path = files[(i + 3) * 149]!
       const heard = child.hear(path)
       const saved = performance.timeOrigin + performance.now()
-      writeFileSync(join(root, path), `export const n = ${i}\n`)
+      writeFileSync(join(root, path), `export const n = ${saved}\n`)
       const at = await Promise.race([heard, sleep(LOST_MS)])
-      if (i >= 0 && at !== undefined) latencies.push(at - saved)
+      if (i >= 0 && at === undefined) saves.lost += 1
+      else if (i >= 0) saves.latencies.push(at! - saved)
       await sleep(20)
     }
     await sleep(1_000)
-    const idle: number[] = []
-    for (let i = 0; i < 3; i++) {
-      const before = await child.ask()
-      await sleep(IDLE_MS)
-      const after = await child.ask()
-      const cpuMs = (after.cpu.user + after.cpu.system - before.cpu.user - before.cpu.system) / 1_000
-      idle.push((cpuMs / (after.at - before.at)) * 60)
-    }
-    return { latencies, lost: SAVES - latencies.length, idle }
+    const before = await child.ask()
+    await sleep(IDLE_MS)
+    const after = await child.ask()
+    const cpuMs = (after.cpu.user + after.cpu.system - before.cpu.user - before.cpu.system) / 1_000
+    saves.idle.push((cpuMs / (after.at - before.at)) * 60)
   } finally {
     child.end()
   }

@@ -1,5 +1,5 @@
 // A process of its own that watches a folder: limits of the kernel are forced on it alone. Commands come as lines, answers go as lines of JSON.
-import { mkdirSync, mkdtempSync, readFileSync, watch, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmdirSync, watch, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -21,6 +21,7 @@ const commands: Record<string, (...words: string[]) => unknown> = {
       queueLength()
     } finally {
       writeFileSync(file, before)
+      rmdirSync(folder)
     }
     return { queue: queueLength() }
   },
