@@ -20,9 +20,21 @@ export function describeLoop(loop: Loop, style: Style): { mark: string; text: st
   return { mark, text: [head, ...below.map((line) => `    ${line}`)].join('\n') }
 }
 
+const PHASES: Loop['spans'][number]['name'][] = [
+  'seen',
+  'waited',
+  'classified',
+  'built',
+  'sent',
+  'applied',
+  'restarted',
+  'ready',
+  'served',
+]
+
 /** A table of loops with the spans of each, longest span emphasised. */
 export function renderLoops(loops: Loop[], style: Style): string[] {
-  const phases = [...new Set(loops.flatMap(({ spans }) => spans.map(({ name }) => name)))]
+  const phases = PHASES.filter((phase) => loops.some(({ spans }) => spans.some(({ name }) => name === phase)))
   const rows = loops.map((loop) => {
     const longest = Math.max(...loop.spans.map(({ ms }) => ms))
     const cells = phases.map((phase) => {
