@@ -85,7 +85,9 @@ export async function createApplier(client: KubeClient, plan: KubeObject[], opti
     },
     async prune(wanted) {
       const keep = new Set(wanted.map(keyOf))
-      const leaving = [...live].filter(([key, object]) => !keep.has(key) && isPrunable(object))
+      const services = new Set(wanted.map(({ metadata }) => metadata.labels?.[LABEL.service]))
+      const isOverlay = ({ metadata }: Live) => services.has(metadata.labels?.[LABEL.overlay] ?? '')
+      const leaving = [...live].filter(([key, object]) => !keep.has(key) && isPrunable(object) && !isOverlay(object))
       await Promise.all(leaving.map(([, object]) => deleteObject(client, object, { signal })))
       for (const key of Object.keys(inventory.objects)) if (!keep.has(key)) delete inventory.objects[key]
       return leaving.map(([, object]) => `${object.kind}/${object.metadata.name}`)

@@ -37,6 +37,7 @@ export interface Container {
   name: string
   image: string
   command?: string[]
+  volumeMounts?: { name: string; mountPath: string }[]
   restartPolicy?: string
   readinessProbe?: ProbeSpec
   livenessProbe?: ProbeSpec
@@ -140,6 +141,8 @@ export const LABEL = {
   run: 'shiv.dev/run',
   database: 'shiv.dev/database',
   phase: 'shiv.dev/phase',
+  /** Of the ConfigMap that holds what a service's new pods get beyond their image; its value is the service. */
+  overlay: 'shiv.dev/overlay',
   service: 'app.kubernetes.io/name',
   managedBy: 'app.kubernetes.io/managed-by',
 } as const

@@ -11,6 +11,7 @@ import { LABEL, type Live, type Workload } from './objects.ts'
 import type { Observer } from './observer.ts'
 import { imagesOf, withImages, withNodePorts, withSecretVersions } from './prepare.ts'
 import { awaitDoors, doorsOf } from './reach.ts'
+import { dropOverlaysOfOtherImages } from './reload-overlay.ts'
 import { makeSecrets } from './secrets.ts'
 import { subjectOf } from './state.ts'
 import { untilDrained } from './until-view.ts'
@@ -82,6 +83,7 @@ async function bringToLife(
   )
   const built = withImages(rest, references)
   await Promise.all([delivery.bring(imagesOf(built)), databasesReady])
+    await dropOverlaysOfOtherImages(work.client, work.plan.namespace, built, work.context.signal)
   await stage.migrations(built.filter(isMigration))
   await stage.services(
     built.filter((object) => !isMigration(object)),

@@ -14,6 +14,7 @@ import { publish } from './publisher.ts'
 import { readyPod } from './questions.ts'
 import { readLive } from './readings.ts'
 import { reconcile } from './reconcile.ts'
+import { createKubernetesReload } from './reload.ts'
 import { removeRun } from './remove.ts'
 import { restartSubject } from './restart.ts'
 import { readCredentials, requireSecretValues } from './secrets.ts'
@@ -47,6 +48,7 @@ export function createKindRuntime(options: { home: string; cluster: ClusterDrive
 
   const release = (runId: string) => {
     const session = sessions.get(runId)
+    reload.detach(runId)
     session?.stopPublishing()
     session?.observer.close()
     sessions.delete(runId)
@@ -61,6 +63,7 @@ export function createKindRuntime(options: { home: string; cluster: ClusterDrive
     before?.stopPublishing()
     const stopPublishing = publish(client, observer, plan, cluster, context)
     sessions.set(context.runId, { cluster, client, namespace: plan.namespace, observer, stopPublishing })
+    reload.attach(context.runId, { client, observer }, context)
     return observer
   }
 
@@ -82,6 +85,13 @@ export function createKindRuntime(options: { home: string; cluster: ClusterDrive
     })
   }
 
+  const reload = createKubernetesReload(async (plan, context) => {
+    const session = sessions.get(context.runId)
+    if (session?.observer.isConnected) return session
+    const { client, cluster } = await require(plan, context)
+    return { client, observer: await watchRun(plan, cluster, client, context) }
+  })
+
   /** From the watch while it is connected, else read anew. */
   const viewOf = (plan: Plan, client: KubeClient, context: RunContext) => {
     const session = sessions.get(context.runId)
@@ -102,6 +112,7 @@ export function createKindRuntime(options: { home: string; cluster: ClusterDrive
 
   return {
     name: 'kind',
+    reload,
     probe: (environment) => probeMachine(environment),
 
     async reconcile(plan, context) {
