@@ -89,7 +89,7 @@ export function reloadContract(name: string, harness: ReloadHarness): void {
       await apply(asked)
       const holdings = await runtime.reload!.holdings(plan, 'web', harness.context())
       expect(holdings.map(({ mark, sequence }) => ({ mark, sequence }))).toEqual(
-        Array(2).fill({ mark: asked.mark, sequence: asked.sequence }),
+        [1, 2].map(() => ({ mark: asked.mark, sequence: asked.sequence })),
       )
       const { expected } = await harness.save(webAt('held'))
       for (const one of await runtime.reload!.verify(plan, 'web', expected, harness.context()))
