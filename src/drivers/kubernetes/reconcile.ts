@@ -83,7 +83,7 @@ async function bringToLife(
   )
   const built = withImages(rest, references)
   await Promise.all([delivery.bring(imagesOf(built)), databasesReady])
-    await dropOverlaysOfOtherImages(work.client, work.plan.namespace, built, work.context.signal)
+  await dropOverlaysOfOtherImages(work.client, work.plan.namespace, built, work.context.signal)
   await stage.migrations(built.filter(isMigration))
   await stage.services(
     built.filter((object) => !isMigration(object)),

@@ -44,7 +44,9 @@ export async function overlapReplicas(run: ActiveRun, old: Supervisor[], work: W
     if (left === 0) order.passed('restarted')
   }
   const successors = specs.map((spec) => run.takeAside(spec))
-  const starts = await Promise.allSettled(successors.map((next) => next.start(order.signal, spawned)))
+  const starts = await Promise.allSettled(
+    successors.map((next) => next.start(order.signal, { onSpawned: spawned, isPortOurs: true })),
+  )
   const failures = starts.map((start) => (start.status === 'rejected' ? toErrorShape(start.reason) : undefined))
   if (order.signal.aborted || failures.some((failure) => failure !== undefined)) {
     await Promise.all(successors.map((next) => run.dropAside(next)))
