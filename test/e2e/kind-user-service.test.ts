@@ -2,11 +2,11 @@ import { execa } from 'execa'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { findKind } from '../../bench/support/kind.ts'
-import type { ParityResult } from '../../src/wire/messages.ts'
+import type { LoopsResult, ParityResult, VerifyResult } from '../../src/wire/messages.ts'
 import { copyExample } from '../support/example.ts'
 import { evaluate } from '../support/inspector.ts'
 import { openShiv, readRun, type OwnShiv } from '../support/own-shiv.ts'
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 
 const kind = await findKind()
 if (!kind) console.log('test/e2e/kind-user-service: skipped, Docker, kind or a node image is missing')
@@ -68,6 +68,57 @@ describe.skipIf(!kind)('the first example on a real cluster', () => {
       'jsonpath={.items[0].spec.automountServiceAccountToken}',
     ])
     expect(mount).toBe('false')
+  })
+
+  describe('edited while it runs, in a distroless, non-root, read-only image', () => {
+    const routes = () => join(workspace, 'user-service', 'routes.go')
+    const edit = async (from: string | RegExp, to: string) => {
+      const text = await readFile(routes(), 'utf8')
+      expect(text).toMatch(from)
+      await writeFile(routes(), text.replace(from, to))
+    }
+    const answer = async () => (await fetch(`${await directUrl()}/healthz`)).text()
+
+    it('serves the new code from every pod, and loses no request on the way', async () => {
+      const pods = (await run()).services[0]!.replicas.map(({ id }) => id).sort()
+      const load = beginLoad(`${await directUrl()}/healthz`)
+      await edit('status("ok")', 'status("edited once")')
+      await expect.poll(answer, { timeout: 240_000, interval: 250 }).toContain('edited once')
+      await edit('status("edited once")', 'status("edited twice")')
+      await expect.poll(answer, { timeout: 60_000, interval: 100 }).toContain('edited twice')
+      const { statuses, last } = await load.end()
+      expect(new Set(statuses)).toEqual(new Set([200]))
+      expect(last.slice(-5).every((text) => text.includes('edited twice'))).toBe(true)
+      expect((await run()).services[0]!.replicas.map(({ id }) => id).sort()).toEqual(pods)
+    }, 360_000)
+
+    it('says which line does not compile, and goes on with the code of before', async () => {
+      await edit('status("edited twice")', 'status("broken"')
+      const loops = async () => (JSON.parse(await own.shiv(['loop', '--json'], { cwd: workspace })) as LoopsResult).loops
+      await expect.poll(async () => (await loops()).at(-1)?.error?.code, { timeout: 60_000 }).toBe('RELOAD_BUILD_FAILED')
+      expect((await loops()).at(-1)!.error!.message).toMatch(/routes\.go:\d+:\d+/)
+      expect(await answer()).toContain('edited twice')
+      await edit('status("broken"', 'status("mended")')
+      await expect.poll(answer, { timeout: 60_000, interval: 100 }).toContain('mended')
+    }, 180_000)
+
+    it('gives a pod that replaces another what the others hold, proved by hash', async () => {
+      const [pod] = (await run()).services[0]!.replicas
+      await kubectl(['delete', 'pod', pod!.id, '--grace-period=1'])
+      await expect.poll(replicas, { timeout: 120_000, interval: 1000 }).toBe(2)
+      await expect.poll(async () => (await verify()).isSame, { timeout: 60_000, interval: 500 }).toBe(true)
+      const answers = await Promise.all(Array.from({ length: 12 }, answer))
+      expect(answers.every((text) => text.includes('mended'))).toBe(true)
+      expect((await verify()).services.find(({ name }) => name === 'user-service')!.replicas).toHaveLength(2)
+    }, 240_000)
+
+    it('brings what was saved while the daemon was dead', async () => {
+      const { daemon } = JSON.parse(await own.shiv(['status', '--all', '--json'])) as { daemon: { pid: number } }
+      process.kill(daemon.pid, 'SIGKILL')
+      await edit('status("mended")', 'status("saved unwatched")')
+      await own.shiv(['status'], { cwd: workspace })
+      await expect.poll(answer, { timeout: 120_000, interval: 250 }).toContain('saved unwatched')
+    }, 180_000)
   })
 
   it('gives psql and redis-cli URLs that work from the host', async ({ skip }) => {
@@ -169,6 +220,37 @@ async function createUser(name: string): Promise<void> {
     body,
   })
   expect(response.status).toBe(201)
+}
+
+async function verify(): Promise<VerifyResult> {
+  return JSON.parse(await own.shiv(['verify', '--json'], { cwd: workspace, reject: false })) as VerifyResult
+}
+
+/** Asks twenty times a second, each over a connection of its own, until ended. */
+function beginLoad(url: string): { end(): Promise<{ statuses: (number | string)[]; last: string[] }> } {
+  const statuses: (number | string)[] = []
+  const last: string[] = []
+  const asked = new Set<Promise<void>>()
+  const one = async (): Promise<void> => {
+    try {
+      const response = await fetch(url, { headers: { connection: 'close' } })
+      last.push(await response.text())
+      statuses.push(response.status)
+    } catch (error) {
+      statuses.push(String(error))
+    }
+  }
+  const timer = setInterval(() => {
+    const asking = one().finally(() => asked.delete(asking))
+    asked.add(asking)
+  }, 50)
+  return {
+    async end() {
+      clearInterval(timer)
+      await Promise.all(asked)
+      return { statuses, last }
+    },
+  }
 }
 
 async function parity(): Promise<ParityResult> {
