@@ -5,7 +5,7 @@ import { bootstrap, bootstrapRatio, type Estimate } from '../../src/bench/statis
 export interface Row {
   measure: string
   /** Unit of `samples` and `baseline`. */
-  unit: 'ms' | 'MB' | 's/min'
+  unit: 'ms' | 'µs' | 'MB' | 's/min'
   samples: number[]
   /** What the baseline is, and its samples from the same run. */
   baseline?: { name: string; samples: number[] }
@@ -73,6 +73,6 @@ function renderRow(row: Row): string {
 }
 
 function show(estimate: Estimate, unit: Row['unit']): string {
-  const digits = unit === 'ms' ? (estimate.value < 100 ? 1 : 0) : unit === 'MB' ? 1 : 3
+  const digits = unit === 'ms' ? (estimate.value < 100 ? 1 : 0) : unit === 'MB' || unit === 'µs' ? 1 : 3
   return `${estimate.value.toFixed(digits)} ${unit} [${estimate.low.toFixed(digits)}–${estimate.high.toFixed(digits)}]`
 }
