@@ -17,6 +17,8 @@ export interface Charge {
   seats: Record<string, string>
 }
 
+export type Living = ProcessRecord & { identity: NonNullable<ProcessRecord['identity']> }
+
 export function readCharge(runDir: string, service: string): Charge {
   try {
     return JSON.parse(readFileSync(path(runDir, service), 'utf8')) as Charge
@@ -40,7 +42,7 @@ export function recordsInCharge(
   const charges = new Map(records.map(({ source }) => [source, readCharge(runDir, source)]))
   const rank = (record: ProcessRecord): number => {
     const seat = charges.get(record.source)?.seats[replicaOf(record.id)]
-    return (isLiving(record) ? 2 : 0) + (record.id === seat ? 1 : 0)
+    return (isKept(record) ? 2 : 0) + (record.id === seat ? 1 : 0)
   }
   for (const record of records) {
     const other = chosen.get(replicaOf(record.id))
@@ -49,9 +51,12 @@ export function recordsInCharge(
   return { chosen, left: records.filter((record) => chosen.get(replicaOf(record.id)) !== record) }
 }
 
-export function isLiving(
-  record: ProcessRecord | undefined,
-): record is ProcessRecord & { identity: NonNullable<ProcessRecord['identity']> } {
+/** Whether it lives and is to go on living: one that was ended for a successor may take a while. */
+export function isKept(record: ProcessRecord | undefined): record is Living {
+  return isLiving(record) && record.state !== 'replaced'
+}
+
+export function isLiving(record: ProcessRecord | undefined): record is Living {
   return record?.identity !== undefined && isAlive(record.identity)
 }
 

@@ -4,7 +4,7 @@ import type { DatabasePlan, ServicePlan } from '../../plan/types.ts'
 import { ensureCredentials } from '../database/credentials.ts'
 import { existingFolder, prepareDatabase, type DatabaseContext } from '../database/prepare-database.ts'
 import { ActiveRun } from './active-run.ts'
-import { isLiving, recordsInCharge } from './charge.ts'
+import { isKept, isLiving, recordsInCharge } from './charge.ts'
 import { allocateAddresses } from './addresses.ts'
 import { armCronJobs, cronMark } from './cron.ts'
 import { hashOf } from './hash.ts'
@@ -188,7 +188,7 @@ async function bring(
   context.signal.throwIfAborted()
   const record = records.get(replicaOf(spec.id))
   const held = run.supervisors.get(replicaOf(spec.id))
-  const keep = isLiving(record) && (options.adopting || isSame(record, spec))
+  const keep = isKept(record) && (options.adopting || isSame(record, spec))
   if (keep && held?.identity !== undefined) return options.adopting ? undefined : held.confirm(context.signal)
   if (keep) {
     const adopted = run.take({
@@ -222,7 +222,7 @@ function isSame(record: ProcessRecord, spec: ProcessSpec): boolean {
 
 function isAsWanted(run: ActiveRun, spec: ProcessSpec, records: Map<string, ProcessRecord>): boolean {
   const record = records.get(replicaOf(spec.id))
-  return isLiving(record) && isSame(record, spec) && (run.supervisors.get(replicaOf(spec.id))?.state ?? 'ready') === 'ready'
+  return isKept(record) && isSame(record, spec) && (run.supervisors.get(replicaOf(spec.id))?.state ?? 'ready') === 'ready'
 }
 
 function isSettled(run: ActiveRun, ids: string[]): boolean {

@@ -44,7 +44,9 @@ export async function overlapReplicas(run: ActiveRun, old: Supervisor[], work: W
     if (left === 0) order.passed('restarted')
   }
   const successors = specs.map((spec) => run.takeAside(spec))
-  const starts = await Promise.allSettled(successors.map((next) => next.start(order.signal, spawned)))
+  const starts = await Promise.allSettled(
+    successors.map((next) => next.start(order.signal, { onSpawned: spawned, isPortOurs: true })),
+  )
   const failures = starts.map((start) => (start.status === 'rejected' ? toErrorShape(start.reason) : undefined))
   if (order.signal.aborted || failures.some((failure) => failure !== undefined)) {
     await Promise.all(successors.map((next) => run.dropAside(next)))
@@ -106,9 +108,9 @@ async function successorSpecs(run: ActiveRun, old: Supervisor[], work: Work): Pr
   )
   const service = run.service(order.service.name) ?? order.service
   const scope = { plan: run.plan, context, addresses: { ...run.addresses, services }, opensDebuggersLate: true }
-  const specs = serviceSpecs(scope, service, `reload ${order.sequence}`).filter(({ unit }) => unit === service.name)
+  const specs = serviceSpecs(scope, service, 'reload').filter(({ unit }) => unit === service.name)
   if (specs.some(({ debug, opensDebuggerLate }) => debug !== undefined && !opensDebuggerLate)) return undefined
-  return specs.slice(0, taken.length).map((spec, index) => ({ ...spec, id: taken[index]!.id }))
+  return specs.slice(0, taken.length).map((spec, index) => ({ ...spec, id: taken[index]!.id, hash: `reload ${order.sequence}` }))
 }
 
 /** A seat of the replica that nobody sits on, with its ports; the debug port goes from seat to seat. */

@@ -38,7 +38,7 @@ async function replaceOne(run: ActiveRun, before: Supervisor, order: ReloadOrder
   await before.makeRoom()
   const next = run.take({ ...spec, hash: `reload ${order.sequence}` })
   try {
-    await next.start(order.signal, spawned)
+    await next.start(order.signal, { onSpawned: spawned, isPortOurs: true })
     return { id: spec.replica, state: 'ready' }
   } catch (error) {
     const { message, evidence } = toErrorShape(error)

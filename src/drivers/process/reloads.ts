@@ -6,13 +6,13 @@ export class Reloads {
   readonly cannotOverlap = new Set<string>()
   private readonly current = new Map<string, { overtake(): void; done: Promise<unknown> }>()
   private readonly leaving = new Set<Promise<void>>()
-  private readonly later = new Map<string, NodeJS.Timeout>()
+  private readonly later = new Map<string, { timer: NodeJS.Timeout; work(): void }>()
 
   /** Runs `work` as soon as the reload before, if there is one, has given up. */
   async run<T>(service: string, signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const before = this.current.get(service)
     before?.overtake()
-    clearTimeout(this.later.get(service))
+    this.drop(service)
     const overtaken = new AbortController()
     const either = AbortSignal.any([signal, overtaken.signal])
     const result = (async () => {
@@ -43,21 +43,30 @@ export class Reloads {
 
   /** Runs `work` a while after the last reload of a service, when nobody waits for anything. */
   whenQuiet(service: string, pauseMs: number, work: () => void): void {
-    clearTimeout(this.later.get(service))
-    this.later.set(service, setTimeout(work, pauseMs).unref())
+    this.drop(service)
+    const once = (): void => {
+      this.drop(service)
+      work()
+    }
+    this.later.set(service, { timer: setTimeout(once, pauseMs).unref(), work: once })
   }
 
-  /** Gives up every reload and waits for what they leave to end. */
+  /** Gives up every reload, and waits for what they leave and planned to be done. */
   async endAll(): Promise<void> {
-    this.forget()
     for (const { overtake } of this.current.values()) overtake()
     await Promise.all([...this.current.values()].map(({ done }) => done))
+    for (const { work } of this.later.values()) work()
     await Promise.allSettled(this.leaving)
   }
 
   /** Plans nothing more. */
   forget(): void {
-    for (const timer of this.later.values()) clearTimeout(timer)
+    for (const service of this.later.keys()) this.drop(service)
+  }
+
+  private drop(service: string): void {
+    clearTimeout(this.later.get(service)?.timer)
+    this.later.delete(service)
   }
 }
 

@@ -30,6 +30,12 @@ export interface SupervisorEvents {
   looping(supervisor: Supervisor, evidence: string[]): void
 }
 
+export interface StartOptions {
+  onSpawned?(): void
+  /** Nobody else can have its port: whether it is the process itself that answers need not be looked up, which takes as long as a short start. */
+  isPortOurs?: boolean
+}
+
 /** In an object, since a promise that is returned is waited for. */
 interface Running {
   exited: Promise<Exit | undefined>
@@ -66,9 +72,9 @@ export class Supervisor {
    * Starts the process and returns once it is healthy. Throws PROCESS_CRASHED or PROCESS_UNHEALTHY with the last log lines;
    * a first start that fails is not tried again, since only an edit can mend it.
    */
-  async start(signal: AbortSignal, onSpawned?: () => void): Promise<void> {
+  async start(signal: AbortSignal, options: StartOptions = {}): Promise<void> {
     this.life = new AbortController()
-    this.kept = this.keep(await this.attempt(AbortSignal.any([signal, this.life.signal]), onSpawned))
+    this.kept = this.keep(await this.attempt(AbortSignal.any([signal, this.life.signal]), options))
   }
 
   /** Takes over a process that another daemon started; resolves once its health is known. */
@@ -150,7 +156,7 @@ export class Supervisor {
     await this.kept
   }
 
-  private async attempt(signal: AbortSignal, onSpawned?: () => void): Promise<Running> {
+  private async attempt(signal: AbortSignal, { onSpawned, isPortOurs = false }: StartOptions = {}): Promise<Running> {
     const paths = logPaths(this.runDir, this.spec.id)
     this.become('starting', undefined)
     try {
@@ -167,7 +173,7 @@ export class Supervisor {
       })
       this.exited = exited
       unref()
-      await this.untilReady(exited, signal)
+      await this.untilReady(exited, signal, isPortOurs)
       this.become('ready', undefined)
       return { exited }
     } catch (error) {
@@ -178,7 +184,7 @@ export class Supervisor {
   }
 
   /** Throws when the process ends, or stays unhealthy, before it is ready. */
-  private async untilReady(exited: Running['exited'], signal: AbortSignal): Promise<void> {
+  private async untilReady(exited: Running['exited'], signal: AbortSignal, isPortOurs: boolean): Promise<void> {
     const ended = new AbortController()
     const crashed = exited.then((exit) => {
       ended.abort()
@@ -186,7 +192,9 @@ export class Supervisor {
     })
     const either = AbortSignal.any([signal, ended.signal])
     const ready = async () => {
-      const verdict = await untilHealthy({ ...this.spec.health, probe: (signal) => this.probeOwn(signal) }, either)
+      const { health } = this.spec
+      const check = isPortOurs ? health : { ...health, probe: (signal: AbortSignal) => this.probeOwn(signal) }
+      const verdict = await untilHealthy(check, either)
       if (ended.signal.aborted) return crashed
       if (!verdict.ok) throw explainUnhealthy(this.spec, verdict.reason, this.identity, this.evidence())
       return this.spec.afterReady?.(either)

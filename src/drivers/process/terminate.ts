@@ -21,11 +21,15 @@ export interface Ending {
  */
 export async function terminate(identity: ProcessIdentity, options: Ending): Promise<void> {
   if (!isAlive(identity)) return
+  // A child that is not waited for yet is still of its group, which then takes a look at every process of the machine.
+  let isReaped = options.exited === undefined
+  const reaped = options.exited?.then(() => (isReaped = true))
+  const isEnded = () => isReaped && isGone(identity)
   signalAll(identity.pid, options.signal)
-  const isOver = () => isGone(identity) || options.isIdle?.() === true
-  if ((await waitUntil(isOver, options.graceMs, options.exited)) && isGone(identity)) return
+  const isOver = () => isEnded() || options.isIdle?.() === true
+  if ((await waitUntil(isOver, options.graceMs, reaped)) && isEnded()) return
   signalAll(identity.pid, 'SIGKILL')
-  if (await waitUntil(() => isGone(identity), KILL_PATIENCE_MS)) return
+  if (await waitUntil(isEnded, KILL_PATIENCE_MS, reaped)) return
   throw new ShivError(`Process ${identity.pid} does not end, not even by SIGKILL.`, {
     code: 'PROCESS_UNKILLABLE',
     hint: `it waits for the kernel, often for a disk or a network file system: ps -o pid,stat,wchan -p ${identity.pid}`,
