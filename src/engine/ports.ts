@@ -226,6 +226,8 @@ export interface FrontDoor {
     service: string
     endpoints: Endpoint[]
     protocol?: 'http' | 'grpc' | 'tcp'
+    /** Its pages get a script that reloads them when another version is announced; what it asks for is below `/.shiv/`. */
+    browser?: boolean
   }): Promise<{ port: number; url: string; moved?: PortMove[] }>
   remove(host: string): Promise<void>
   /**
@@ -237,6 +239,8 @@ export interface FrontDoor {
   hold?(host: string, drainMs: number): Promise<() => void>
   /** Waits until the requests at endpoints that left the route have been answered, at most `drainMs`; new requests go on meanwhile. */
   drain?(host: string, drainMs: number): Promise<void>
+  /** Another version of a service serves: its pages reload, where that is on. */
+  announce?(host: string, sequence: number): void
   close(): Promise<void>
 }
 

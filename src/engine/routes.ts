@@ -17,6 +17,8 @@ export interface Routes {
   hold(service: string, drainMs: number): Promise<() => void>
   /** Waits until the requests at endpoints that a service no longer has are answered; see `FrontDoor.drain`. Sees every `point` before it. */
   drain(service: string, drainMs: number): Promise<void>
+  /** Another version of a service serves, as its pages may hear. */
+  announce(service: string, sequence: number): Promise<void>
   clear(): Promise<void>
   /** Of the service's first port. */
   address(service: string): RouteAddress | undefined
@@ -27,6 +29,7 @@ interface Place {
   port: string
   isFirst: boolean
   protocol: 'http' | 'grpc' | 'tcp'
+  browser: boolean
   endpoints: Endpoint[]
   address?: RouteAddress
 }
@@ -47,9 +50,9 @@ export function createRoutes(
   }
   const apply = async (label: string, place: Place): Promise<void> => {
     const door = await frontDoor()
-    const { endpoints, protocol } = place
+    const { endpoints, protocol, browser } = place
     const host = `${label}.${suffix}`
-    const { port, url, moved = [] } = await door.route({ host, workspace: suffix, service: label, endpoints, protocol })
+    const { port, url, moved = [] } = await door.route({ host, workspace: suffix, service: label, endpoints, protocol, browser })
     for (const move of moved) tell(portMoved(move))
     place.address = { url, directUrl: protocol === 'http' ? `http://localhost:${port}` : `localhost:${port}` }
   }
@@ -64,7 +67,8 @@ export function createRoutes(
         for (const label of places.keys()) if (!wanted.has(label)) await remove(label)
         for (const [label, place] of wanted) {
           const known = places.get(label)
-          if (known?.protocol === place.protocol) continue
+          if (known?.protocol === place.protocol && known.browser === place.browser) continue
+          if (known?.protocol === place.protocol) place.endpoints = known.endpoints
           places.set(label, place)
           await apply(label, place)
         }
@@ -93,6 +97,12 @@ export function createRoutes(
       const door = await frontDoor()
       await Promise.all(labels.map((label) => door.drain?.(`${label}.${suffix}`, drainMs)))
     },
+    async announce(service, sequence) {
+      const labels = [...places].flatMap(([label, place]) => (place.service === service && place.browser ? [label] : []))
+      if (labels.length === 0) return
+      const door = await frontDoor()
+      for (const label of labels) door.announce?.(`${label}.${suffix}`, sequence)
+    },
     clear: () =>
       inOrder(async () => {
         for (const label of places.keys()) await remove(label)
@@ -108,7 +118,14 @@ function placesOf(plan: Plan): [string, Place][] {
   return plan.services.flatMap((service) =>
     service.ports.map((port, index): [string, Place] => [
       index === 0 ? service.name : `${service.name}-${port.name}`,
-      { service: service.name, port: port.name, isFirst: index === 0, protocol: port.protocol, endpoints: [] },
+      {
+        service: service.name,
+        port: port.name,
+        isFirst: index === 0,
+        protocol: port.protocol,
+        browser: service.reload?.browser === true,
+        endpoints: [],
+      },
     ]),
   )
 }

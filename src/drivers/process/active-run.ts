@@ -1,3 +1,4 @@
+import { toErrorShape } from '../../core/errors.ts'
 import type { Endpoint, RunContext } from '../../engine/ports.ts'
 import type { Plan, ServicePlan } from '../../plan/types.ts'
 import { readCharge, writeCharge, type StartedBy } from './charge.ts'
@@ -7,7 +8,11 @@ import type { ProcessSpec } from './process-spec.ts'
 import { Reloads } from './reloads.ts'
 import { removeRecord } from './records.ts'
 import { replicaOf } from './seats.ts'
+import { Spares } from './spares.ts'
 import { Supervisor } from './supervise.ts'
+
+/** A start of a second process is not to slow down the first answers of what has just become ready. */
+const SPARE_PAUSE_MS = 150
 
 /** What this daemon holds of a run: who watches which process. Everything else is on disk. */
 export class ActiveRun {
@@ -28,12 +33,14 @@ export class ActiveRun {
   /** Services that are in the middle of a reload: what they pass through is nobody's news. */
   private readonly silent = new Map<string, number>()
   readonly reloads = new Reloads()
+  readonly spares: Spares
 
-  constructor(plan: Plan, context: RunContext, addresses: Addresses) {
+  constructor(plan: Plan, context: RunContext, addresses: Addresses, spareScript?: string) {
     this.plan = plan
     this.context = context
     this.addresses = addresses
     this.clock = new LogClock(context.runDir)
+    this.spares = new Spares(context.runDir, spareScript)
   }
 
   /** Puts a supervisor in charge of a replica; it does nothing yet. */
@@ -104,6 +111,22 @@ export class ActiveRun {
     writeCharge(this.context.runDir, service, { order, seats })
   }
 
+  /** Has a spare wait for the next reload of a service that wants one, once what runs has had its moment. */
+  prepareSpare(name: string): void {
+    const { spare, overlap } = this.service(name)?.reload ?? {}
+    if (spare === undefined) return
+    this.reloads.whenQuiet(`${name} spare`, SPARE_PAUSE_MS, () => {
+      const first = this.supervisors.get(`${name}.1`)
+      if (first?.state !== 'ready') return
+      // As the successor's command will be.
+      const argv = overlap ? first.spec.argv.map((word) => word.replace(/^--inspect=/, '--inspect-port=')) : first.spec.argv
+      this.spares.prepare({ ...first.spec, argv }).catch((error: unknown) => {
+        const { code, message, hint } = toErrorShape(error)
+        this.context.emit({ kind: 'warning', code, message, ...(hint !== undefined && { hint }) })
+      })
+    })
+  }
+
   /** Tells nothing of a service until the returned function is called, which tells how it is then. */
   silence(service: string): () => void {
     this.silent.set(service, (this.silent.get(service) ?? 0) + 1)
@@ -141,6 +164,7 @@ export class ActiveRun {
     this.clock.close()
     this.reloads.forget()
     for (const cron of this.crons.values()) cron.release()
+    await this.spares.end()
     await Promise.all([...this.supervisors.values(), ...this.aside].map((supervisor) => supervisor.release()))
   }
 
@@ -150,6 +174,7 @@ export class ActiveRun {
         this.publish(changed)
         this.openDebugger(changed)
       },
+      launch: ({ spec }, options, onSpawned) => this.spares.launch(spec, options, onSpawned),
       order: ({ spec }) => (spec.kind === 'database' ? undefined : this.order(spec.source)),
       looping: (looping, evidence) =>
         this.context.emit({

@@ -112,11 +112,13 @@ async function endWhatLeft(
     }),
   )
   const crons = new Set(plan.services.flatMap((service) => service.cron.map(({ name }) => cronMark(service.name, name))))
-  const marks = new Set([...records.values()].flatMap((record) => (isLiving(record) ? (record.markedAs ?? record.id) : [])))
+  const marks = new Set(
+    [...records.values()].flatMap((record) => (isLiving(record) ? [record.id, record.markedAs ?? record.id] : [])),
+  )
   const folders = await Promise.all(
     plan.databases.map(async ({ name }) => [`@${name}`, await existingFolder(name, placeOf(run, options))] as const),
   )
-  await sweepStrays(context.runDir, new Map(folders), (id) => marks.has(id) || crons.has(id))
+  await sweepStrays(context.runDir, new Map(folders), (id) => marks.has(id) || crons.has(id) || run.spares.marks().includes(id))
 }
 
 async function bringDatabase(

@@ -74,6 +74,7 @@ async function obey(run: ActiveRun, order: ReloadOrder, context: RunContext, hom
     return { replicas: [...overlapped, ...rest] }
   } finally {
     speak()
+    run.prepareSpare(name)
     run.reloads.whenQuiet(name, QUIET_MS, () => refreshHashes(run, name, context))
   }
 }

@@ -20,6 +20,8 @@ export interface ProcessRuntimeOptions {
   home: string
   /** The front door's URL of a service, for the environment of those that call it; where it is undefined they get the first replica's address. */
   serviceUrl?(workspace: string, service: string): string | undefined
+  /** The preload by which a spare `node` waits for its turn; without it there are no spares. */
+  spareScript?: string
 }
 
 /** The embedded runtime: services as child processes, databases from embedded or installed servers, no container. */
@@ -31,7 +33,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
   const enter = (plan: Plan, context: RunContext): ActiveRun => {
     makePrivateFolder(context.runDir)
     const addresses = { databases: new Map(), services: new Map(), serviceUrl: () => undefined }
-    const run = runs.get(context.runId) ?? new ActiveRun(plan, context, addresses)
+    const run = runs.get(context.runId) ?? new ActiveRun(plan, context, addresses, options.spareScript)
     run.plan = plan
     run.context = context
     runs.set(context.runId, run)
@@ -42,6 +44,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     if (!adopting) await run.reloads.endAll()
     await reconcileRun(run, { home, serviceUrl: urlOf(plan), adopting })
     run.republish()
+    for (const { name } of plan.services) run.prepareSpare(name)
     return read(plan, context)
   }
   const read = async (plan: Plan, context: RunContext): Promise<LiveState> => {
@@ -71,6 +74,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     remove: async (plan, { purge }, context) => {
       const run = runs.get(context.runId)
       run?.clock.close()
+      await run?.spares.end()
       await run?.reloads.endAll()
       await removeRun(plan, context, run, { purge, place: placeOf({ context }, { home }) })
       runs.delete(context.runId)

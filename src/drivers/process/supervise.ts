@@ -3,7 +3,7 @@ import type { ProcessIdentity } from '../../core/process-identity.ts'
 import type { ReplicaState } from '../../engine/ports.ts'
 import { pause, pauseBefore } from './backoff.ts'
 import { explainCrash, explainUnhealthy } from './explain.ts'
-import { describeExit, launch, type Exit } from './launch.ts'
+import { describeExit, type Exit, type Launched, type LaunchOptions } from './launch.ts'
 import { lastLines, logPaths, markLogs } from './log-files.ts'
 import { strangerOn } from './port-owner.ts'
 import type { ProbeResult, ProcessSpec } from './process-spec.ts'
@@ -28,6 +28,18 @@ export interface SupervisorEvents {
   /** The newest order of its service, which a process that starts now runs. */
   order(supervisor: Supervisor): StartedBy | undefined
   looping(supervisor: Supervisor, evidence: string[]): void
+  /** Starts its process; `onSpawned` is told of another mark than the spec's id. */
+  launch(
+    supervisor: Supervisor,
+    options: LaunchOptions,
+    onSpawned: (identity: ProcessIdentity, mark?: string) => void,
+  ): Promise<Launched>
+}
+
+export interface StartOptions {
+  onSpawned?(): void
+  /** Nobody else can have its port: whether it is the process itself that answers need not be looked up, which takes as long as a short start. */
+  isPortOurs?: boolean
 }
 
 export interface StartOptions {
@@ -59,6 +71,7 @@ export class Supervisor {
   private life = new AbortController()
   private kept: Promise<void> = Promise.resolve()
   private mark = { stdout: 0, stderr: 0 }
+  private markedAs: string | undefined
   private debugged: ProcessIdentity | undefined
   private exited: Promise<Exit | undefined> | undefined
 
@@ -84,6 +97,7 @@ export class Supervisor {
     this.since = record.since
     this.identity = identity
     this.startedBy = record.startedBy
+    this.markedAs = record.markedAs
     const first = await this.spec.health.probe(this.life.signal)
     this.become(first.ok ? 'ready' : 'unready', first.ok ? undefined : first.reason)
     this.kept = this.keep({ exited: untilExit(identity, this.life.signal) })
@@ -164,8 +178,10 @@ export class Supervisor {
       await this.spec.beforeStart?.()
       signal.throwIfAborted()
       this.mark = markLogs(paths)
-      const { exited, unref } = await launch({ ...this.spec, ...paths, env, runDir: this.runDir }, (identity) => {
+      const options = { ...this.spec, ...paths, env, runDir: this.runDir }
+      const { exited, unref } = await this.events.launch(this, options, (identity, mark) => {
         this.identity = identity
+        this.markedAs = mark
         this.since = Date.now()
         this.startedBy = this.events.order(this)
         this.record('running')
@@ -318,7 +334,7 @@ export class Supervisor {
 
   private record(state: ProcessRecord['state']): void {
     const { id, kind, source, unit, replica, ports, debug, opensDebuggerLate, hash, stop } = this.spec
-    const { identity, since, restarts, cause, startedBy } = this
+    const { identity, since, restarts, cause, startedBy, markedAs } = this
     writeRecord(this.runDir, {
       id,
       kind,
@@ -336,6 +352,7 @@ export class Supervisor {
       state,
       cause,
       startedBy,
+      markedAs,
     })
   }
 }

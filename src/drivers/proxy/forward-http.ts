@@ -1,6 +1,7 @@
 import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
 import { answer } from './answers.ts'
 import { hasBody, requestHeaders, responseHeaders } from './forward-headers.ts'
+import { injectScript } from './inject-script.ts'
 import { refusalOf, unreachable } from './refusals.ts'
 import { addressOf, type HoldLimits, type Route, type Turn } from './route.ts'
 
@@ -83,10 +84,12 @@ function send(
       settle(!isGiven || (wasStale && isRepeatable) ? { retry: error } : { failed: error })
     })
     upstream.once('response', (answered) => {
-      const headers = responseHeaders(answered, `${route.service} ${addressOf(turn.endpoint)}`)
-      response.writeHead(answered.statusCode ?? 502, answered.statusMessage, headers)
+      const own = responseHeaders(answered, `${route.service} ${addressOf(turn.endpoint)}`)
+      const page = route.pages && injectScript(request, answered, own, route.pages)
+      response.writeHead(answered.statusCode ?? 502, answered.statusMessage, page?.headers ?? own)
       if (answered.headers['content-length'] === undefined) response.flushHeaders()
-      answered.pipe(response)
+      page?.body.once('error', () => response.destroy())
+      ;(page?.body ?? answered).pipe(response)
       if (isEndless(answered)) turn.done()
       else answered.once('end', turn.done)
       answered.once('error', () => response.destroy()) // the service broke off: so does the answer

@@ -44,6 +44,7 @@ export async function createFrontDoor(options: FrontDoorOptions): Promise<FrontD
     const server = createHttpServer({ keepAliveTimeout: 65_000, requestTimeout: 0 }, (request, response: ServerResponse) => {
       const found = lookUp(request)
       if ('status' in found) return answer(request, response, found)
+      if (found.pages?.answers(request, response)) return
       forwardHttp(request, response, found, limits).catch(() => response.destroy())
     })
     server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
@@ -120,16 +121,18 @@ export async function createFrontDoor(options: FrontDoorOptions): Promise<FrontD
     get port() {
       return port
     },
-    route: ({ host, workspace, service, endpoints, protocol = 'http' }) =>
+    route: ({ host, workspace, service, endpoints, protocol = 'http', browser = false }) =>
       inOrder(async () => {
         if (table.byHost(host) && table.byHost(host)?.protocol !== protocol) await remove(host)
         shared ??= await openShared()
         ;({ port } = shared)
         const route = table.byHost(host) ?? (await add({ host, workspace, service, protocol }))
+        route.reloadPages(browser && protocol === 'http')
         route.set(endpoints)
         return { port: own.get(host)!.port, url: urlOf(route), moved: book.takeMoves() }
       }),
     remove: (host) => inOrder(() => remove(host)),
+    announce: (host, sequence) => table.byHost(host)?.pages?.announce(sequence),
     drain: async (host, drainMs) => table.byHost(host)?.drain(drainMs),
     hold: async (host, drainMs) => (await table.byHost(host)?.hold(drainMs)) ?? (() => {}),
     close: () =>

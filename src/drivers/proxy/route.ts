@@ -1,5 +1,6 @@
 import type { Endpoint } from '../../engine/ports.ts'
 import { createInFlight, type InFlight } from './in-flight.ts'
+import { createPages, type Pages } from './pages.ts'
 import { keepConnections, type KeptConnections } from './kept-connections.ts'
 
 /** Bounds of the requests that wait. Their bodies are not read meanwhile: of each, no more than a socket's buffers is in memory. */
@@ -25,6 +26,9 @@ export interface Route {
   readonly service: string
   readonly workspace: string
   readonly protocol: 'http' | 'grpc' | 'tcp'
+  /** Of a service whose pages reload by themselves. */
+  readonly pages: Pages | undefined
+  reloadPages(isOn: boolean): void
   isReady(): boolean
   set(endpoints: Endpoint[]): void
   /** The next endpoint if there is one for a request of this moment. */
@@ -60,6 +64,7 @@ export function createRoute(place: Pick<Route, 'host' | 'service' | 'workspace' 
   let position = 0
   let isRemoved = false
   let holds = 0
+  let pages: Pages | undefined
   /** In the order of their coming. */
   const waiting = new Set<(isNews: boolean) => void>()
   const wakeAll = (isNews: boolean): void => {
@@ -110,6 +115,16 @@ export function createRoute(place: Pick<Route, 'host' | 'service' | 'workspace' 
 
   return {
     ...place,
+    get pages() {
+      return pages
+    },
+    reloadPages(isOn) {
+      if (isOn) pages ??= createPages()
+      else {
+        pages?.close()
+        pages = undefined
+      }
+    },
     isReady: () => lanes.length > 0,
     set(endpoints) {
       const before = lanes
@@ -144,6 +159,7 @@ export function createRoute(place: Pick<Route, 'host' | 'service' | 'workspace' 
     drain: (drainMs) => empty(leaving, drainMs),
     remove() {
       isRemoved = true
+      pages?.close()
       for (const { kept } of lanes) kept.drop()
       wakeAll(false)
     },

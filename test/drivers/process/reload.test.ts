@@ -253,3 +253,50 @@ async function debuggerUrl(port: number): Promise<string> {
 async function inspectedPid(port: number): Promise<number> {
   return (await evaluate(await debuggerUrl(port), 'process.pid')) as number
 }
+<<<<<<< HEAD
+=======
+
+describe.each([
+  ['replaced', policy({ spare: 'node' })],
+  ['overlapping', policy({ spare: 'node', overlap: true })],
+])('with a spare, %s', (_name, reload) => {
+  const language = { ...nodeLanguage, debug: { protocol: 'node-inspector', port: 9229, env: {} } } as typeof nodeLanguage
+  const spareOf = () =>
+    findMarked(world.context().runDir).find(({ id }) => id.includes('.spare.') && !served.has(id))?.identity.pid
+  const served = new Set<string>()
+
+  test('the process that waited is the one that serves the new code, and another waits', async () => {
+    const text = (version: number) =>
+      at(version).replace('pid: process.pid', 'pid: process.pid, cwd: process.cwd(), mark: process.env.SHIV_PROCESS')
+    const plan = planWith({ reload, language }, text(0))
+    await world.bring(plan)
+    for (let version = 1; version <= 3; version += 1) {
+      const waiting = await until(() => spareOf(), 'a spare waits')
+      const mark = findMarked(world.context().runDir).find(({ identity }) => identity.pid === waiting)!.id
+      expect((await world.reload(plan, text(version))).replicas).toEqual([{ id: 'web-1', state: 'ready' }])
+      expect(await ask()).toMatchObject({ version, pid: waiting, cwd: plan.services[0]!.root })
+      served.add(mark)
+      const { port } = (await world.runtime.read(plan, world.context())).services[0]!.debug!
+      await until(async () => (await inspectedPid(port).catch(() => undefined)) === waiting, 'the debugger finds it')
+    }
+    // What was a spare is taken over as any other process, and its successor is no process of it.
+    const [pid] = pidsOf(await world.runtime.read(plan, world.context()), 'web')
+    await until(() => spareOf(), 'a spare waits')
+    await world.runtime.release('run-1')
+    await until(() => findMarked(world.context().runDir).length === 1, 'the spare ended with the daemon')
+    const adopted = await world.again().adopt(plan, world.context())
+    expect(pidsOf(adopted!, 'web')).toEqual([pid])
+    await world.runtime.remove(plan, { purge: false }, world.context())
+    expect(findMarked(world.context().runDir)).toEqual([])
+    expect(existsSync(join(world.context().runDir, 'spare'))).toBe(false)
+  })
+
+  test('a spare that is gone is not missed', async () => {
+    const plan = planWith({ reload })
+    await world.bring(plan)
+    process.kill(await until(() => spareOf(), 'a spare waits'), 'SIGKILL')
+    expect((await world.reload(plan, at(1))).replicas).toEqual([{ id: 'web-1', state: 'ready' }])
+    expect((await ask()).version).toBe(1)
+  })
+})
+>>>>>>> embedded-reload
