@@ -5,11 +5,7 @@ import { bootstrap, bootstrapRatio, type Estimate } from '../../src/bench/statis
 export interface Row {
   measure: string
   /** Unit of `samples` and `baseline`. */
-<<<<<<< HEAD
   unit: 'ms' | 'µs' | 'MB' | 's/min' | '%' | 'requests' | 'edits' | 'ratio'
-=======
-  unit: 'ms' | 'µs' | 'MB' | 's/min'
->>>>>>> embedded-reload
   samples: number[]
   /** What the baseline is, and its samples from the same run. */
   baseline?: { name: string; samples: number[] }

@@ -253,8 +253,6 @@ async function debuggerUrl(port: number): Promise<string> {
 async function inspectedPid(port: number): Promise<number> {
   return (await evaluate(await debuggerUrl(port), 'process.pid')) as number
 }
-<<<<<<< HEAD
-=======
 
 describe.each([
   ['replaced', policy({ spare: 'node' })],
@@ -299,4 +297,3 @@ describe.each([
     expect((await ask()).version).toBe(1)
   })
 })
->>>>>>> embedded-reload
