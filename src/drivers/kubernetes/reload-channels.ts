@@ -8,6 +8,9 @@ import { subjectOf } from './state.ts'
 /** The volume that stands for the code folder in pods that can be reloaded. */
 const CODE_VOLUME = 'shiv-code'
 
+/** A container that runs is reached in tens of milliseconds, one that is just restarted in seconds. */
+const PATIENCE_MS = 10_000
+
 /** One container that can be reloaded. */
 export interface Site {
   pod: Pod
@@ -56,6 +59,7 @@ export function createSites(client: KubeClient, observer: Observer, onCrash: (po
     const argv = ['/shiv/busybox', 'sh', '/shiv/agent.sh', root]
     const channel = createChannel({
       root,
+      patienceMs: PATIENCE_MS,
       connect: (signal) => openExecStream(client, pod, container.name, argv, signal),
       onCrash: (code) => onCrash(pod, code),
     })
