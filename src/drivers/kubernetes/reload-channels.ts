@@ -30,7 +30,11 @@ export interface Sites {
 }
 
 /** Follows the run's pods from now on. */
-export function createSites(client: KubeClient, observer: Observer, onCrash: (pod: Pod, code: number) => void): Sites {
+export function createSites(
+  client: KubeClient,
+  observer: Observer,
+  on: { crash(pod: Pod, code: number): void; trouble(pod: Pod, message: string): void },
+): Sites {
   const sites = new Map<string, Site & { startedAt: string | undefined }>()
   const aims = new Map<string, { image: string; wish: Wish }>()
 
@@ -61,7 +65,8 @@ export function createSites(client: KubeClient, observer: Observer, onCrash: (po
       root,
       patienceMs: PATIENCE_MS,
       connect: (signal) => openExecStream(client, pod, container.name, argv, signal),
-      onCrash: (code) => onCrash(pod, code),
+      onCrash: (code) => on.crash(pod, code),
+      onTrouble: (message) => on.trouble(pod, message),
     })
     sites.set(pod.metadata.uid, { pod, container, root, channel, startedAt })
     const aim = aims.get(subjectOf(pod) ?? '')
