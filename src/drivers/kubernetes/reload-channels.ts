@@ -8,6 +8,9 @@ import { subjectOf } from './state.ts'
 /** The volume that stands for the code folder in pods that can be reloaded. */
 const CODE_VOLUME = 'shiv-code'
 
+/** A container that runs is reached in tens of milliseconds, one that is just restarted in seconds. */
+const PATIENCE_MS = 10_000
+
 /** One container that can be reloaded. */
 export interface Site {
   pod: Pod
@@ -27,7 +30,11 @@ export interface Sites {
 }
 
 /** Follows the run's pods from now on. */
-export function createSites(client: KubeClient, observer: Observer, onCrash: (pod: Pod, code: number) => void): Sites {
+export function createSites(
+  client: KubeClient,
+  observer: Observer,
+  on: { crash(pod: Pod, code: number): void; trouble(pod: Pod, message: string): void },
+): Sites {
   const sites = new Map<string, Site & { startedAt: string | undefined }>()
   const aims = new Map<string, { image: string; wish: Wish }>()
 
@@ -56,8 +63,10 @@ export function createSites(client: KubeClient, observer: Observer, onCrash: (po
     const argv = ['/shiv/busybox', 'sh', '/shiv/agent.sh', root]
     const channel = createChannel({
       root,
+      patienceMs: PATIENCE_MS,
       connect: (signal) => openExecStream(client, pod, container.name, argv, signal),
-      onCrash: (code) => onCrash(pod, code),
+      onCrash: (code) => on.crash(pod, code),
+      onTrouble: (message) => on.trouble(pod, message),
     })
     sites.set(pod.metadata.uid, { pod, container, root, channel, startedAt })
     const aim = aims.get(subjectOf(pod) ?? '')

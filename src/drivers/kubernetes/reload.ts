@@ -48,7 +48,10 @@ export function createKubernetesReload(session: (plan: Plan, context: RunContext
       client,
       observer,
       context,
-      sites: createSites(client, observer, (pod, code) => tellCrash(client, pod, code, attached.context)),
+      sites: createSites(client, observer, {
+        crash: (pod, code) => tellCrash(client, pod, code, attached.context),
+        trouble: (pod, message) => warnOfLoss(pod, message, attached.context),
+      }),
       keeper: createOverlayKeeper(client, (service, error) => warnOfOverlay(service, error, attached.context)),
     }
     runs.set(runId, attached)
@@ -222,6 +225,15 @@ function tellCrash(client: KubeClient, pod: Pod, code: number, context: RunConte
   void containerLog(client, pod, pod.spec.containers[0]?.name ?? '', false).then((lines) => {
     const cause = [how, lines.at(-1)].filter(Boolean).join(': ')
     return context.emit({ kind: 'health', service, replica: pod.metadata.name, state: 'crashed', cause })
+  })
+}
+
+function warnOfLoss(pod: Pod, message: string, context: RunContext): void {
+  context.emit({
+    kind: 'warning',
+    code: 'RELOAD_FILES_LOST',
+    message: `${pod.metadata.name}: ${message}`,
+    hint: 'shiv verify compares what it holds with the files here; something in the container writes to them.',
   })
 }
 

@@ -1,6 +1,8 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { type Answer, type Hello, createAnswerReader, hashesOf } from './answers.ts'
 import type { Frame } from './frame.ts'
+import { type SendableFile, causeOf } from './source.ts'
 import type { Transport } from './transport.ts'
 
 /** How the agent took a frame. `broken`: nothing of it was put in its place. */
@@ -120,7 +122,14 @@ export async function openAgent(transport: Transport): Promise<Agent> {
     onCrash: (listener) => (onCrash = listener),
     async apply(sequence, mark, frame, onSent) {
       const refused = new Map<string, string>()
-      async function* parts() {
+      const lone = frame.lone && (await readLone(frame.lone, frame.sent))
+      if (lone instanceof Error) return { refused, broken: causeOf(lone) }
+      const parts = async function* () {
+        if (lone !== undefined) {
+          yield Buffer.concat([Buffer.from(`put ${sequence} ${mark ?? '-'} ${lone.head}`), lone.bytes])
+          onSent?.()
+          return
+        }
         let head: Buffer | undefined = Buffer.from(`apply ${sequence} ${mark ?? '-'} ${frame.sizeBytes}\n`)
         for await (const chunk of frame.chunks()) {
           yield head ? Buffer.concat([head, chunk]) : chunk
@@ -158,5 +167,19 @@ export async function openAgent(transport: Transport): Promise<Agent> {
         (answer) => (answer.kind === 'pong' && answer.token === token ? true : undefined),
       )
     },
+  }
+}
+
+async function readLone(
+  { path, file }: SendableFile,
+  sent: Map<string, string>,
+): Promise<{ head: string; bytes: Buffer } | Error> {
+  try {
+    const bytes = await readFile(file.source as string)
+    sent.set(path, createHash('sha256').update(bytes).digest('hex'))
+    const umask = (0o666 & ~file.mode).toString(8).padStart(4, '0')
+    return { head: `${bytes.length} ${umask}\n${path}\0`, bytes }
+  } catch (error) {
+    return error as Error
   }
 }

@@ -15,11 +15,15 @@ export interface Brought {
 /** Looks at so many sources at once. */
 const INSPECTIONS = 16
 
-/** Makes a container hold an overlay, as far as it lets us, and notes in `known` what it holds then. */
+/**
+ * Makes a container hold an overlay, as far as it lets us, and notes in `known` what it holds then. `stamps`: the times that files were
+ * given before, by path.
+ */
 export async function bring(
   agent: Agent,
   wish: { root: string; overlay: Overlay; mark: string; sequence: number },
   known: Known,
+  stamps: Map<string, number>,
   onSent?: () => void,
 ): Promise<Brought> {
   const refused = new Map<string, string>()
@@ -30,7 +34,7 @@ export async function bring(
     const sources = await Promise.all(some.map(([path, file]) => inspectSource(wish.root, path, file)))
     sources.forEach((source, index) => {
       if ('cause' in source) refused.set(some[index]?.[0] ?? '', source.cause)
-      else files.push(source)
+      else files.push(stamped(source, stamps))
     })
   }
   for (const { path } of files) known.delete(join(wish.root, path))
@@ -67,10 +71,21 @@ export async function bring(
   return { refused, taken }
 }
 
-/** Reads back what was sent. Returns the paths that are not what they should be, which are then unknown. */
+/** Two versions of a file never have the same second: who keeps what it compiled by a file's time would take the new one for the old. */
+function stamped(file: SendableFile, stamps: Map<string, number>): SendableFile {
+  const before = stamps.get(file.path)
+  const mtime = before === undefined ? file.mtime : Math.max(file.mtime, before + 1)
+  stamps.set(file.path, mtime)
+  return { ...file, mtime }
+}
+
+/** Reads back what was sent. Returns the paths that are not what they should be, which are then unknown; what was sent anew meanwhile is left out. */
 export async function prove(agent: Agent, { taken }: Brought, known: Known): Promise<string[]> {
+  const before = new Map(taken.map(({ path }) => [path, known.get(path)]))
   const hashes = await agent.hashes(taken.map(({ path }) => path))
-  const wrong = taken.filter(({ path, hash }) => hashes.get(path) !== hash).map(({ path }) => path)
+  const wrong = taken
+    .filter(({ path, hash }) => hashes.get(path) !== hash && known.get(path) === before.get(path))
+    .map(({ path }) => path)
   for (const path of wrong) known.delete(path)
   return wrong
 }

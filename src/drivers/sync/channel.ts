@@ -30,6 +30,8 @@ export interface ChannelOptions {
   connect(signal: AbortSignal): Promise<Transport>
   /** The service ended by itself. */
   onCrash?(code: number): void
+  /** What nobody waits for and that cannot be mended. */
+  onTrouble?(message: string): void
   /** How long a put or start waits for a container that cannot be reached. */
   patienceMs?: number
   /** After how long refused files are tried again at first. */
@@ -77,6 +79,8 @@ export function createChannel(options: ChannelOptions): Channel {
   let brought: Brought = { refused: new Map(), taken: [] }
   let retry: { timer?: NodeJS.Timeout; ms: number; isDue: boolean } = { ms: firstRetryMs, isDue: false }
   let working: Promise<void> | undefined
+  let proofs = 0
+  const stamps = new Map<string, number>()
 
   const isMissing = () => wish !== undefined && (held.sequence < wish.sequence || retry.isDue)
   const reach = (holds: () => boolean) =>
@@ -105,7 +109,7 @@ export function createChannel(options: ChannelOptions): Channel {
         const aim = wish
         const isRetry = retry.isDue && held.sequence === aim.sequence
         retry.isDue = false
-        brought = await bring(to, { root: options.root, ...aim }, known, sentListeners.get(aim))
+        brought = await bring(to, { root: options.root, ...aim }, known, stamps, sentListeners.get(aim))
         refused = brought.refused
         held = { mark: refused.size === 0 ? aim.mark : undefined, sequence: aim.sequence }
         if (to.hello.condition === 'waiting' && held.mark !== undefined) running = Math.max(running, aim.sequence)
@@ -153,18 +157,33 @@ export function createChannel(options: ChannelOptions): Channel {
     retry = { timer, ms: Math.min(RETRY_MOST_MS, retry.ms * 2), isDue: false }
   }
 
-  /** Restarts, and reads back meanwhile what was sent; what is not there is sent and started again. */
-  const launch = async (to: Agent, aim: Wish, onStarted?: () => void, attempt = 1): Promise<Started> => {
-    const began = to.restart(aim.sequence, aim.how, aim.seconds, () => {
+  const launch = async (to: Agent, aim: Wish, onStarted?: () => void): Promise<Started> => {
+    const done = await to.restart(aim.sequence, aim.how, aim.seconds, () => {
       running = Math.max(running, aim.sequence)
       onStarted?.()
     })
-    const proof = prove(to, brought, known)
-    const [wrong, done] = await Promise.all([proof, began])
-    if (wrong.length === 0) return done
-    if (attempt >= PROOFS) return { state: 'failed', cause: `it does not keep what it is given: ${wrong.join(', ')}` }
-    brought = await bring(to, { root: options.root, ...aim }, known)
-    return launch(to, aim, onStarted, attempt + 1)
+    proveLater(to)
+    return done
+  }
+
+  /** Reads back what was sent, when the service has its start behind it; what is not there is sent, and started, again. */
+  const proveLater = (to: Agent) => {
+    const proven = brought
+    brought = { refused: proven.refused, taken: [] }
+    if (proven.taken.length === 0) return
+    judge(to, proven).catch((error: unknown) => giveUp(to, error))
+  }
+  const judge = async (to: Agent, proven: Brought): Promise<void> => {
+    const wrong = await prove(to, proven, known)
+    if (wrong.length === 0) proofs = 0
+    else if (++proofs <= PROOFS) sendAgain()
+    else options.onTrouble?.(`the container does not keep what it is given: ${wrong.join(', ')}`)
+  }
+
+  const sendAgain = () => {
+    retry.isDue = true
+    isAlone = true
+    work()
   }
 
   /** Finds out what a container holds that was just reached. */

@@ -7,6 +7,8 @@ import { TAR_END, tarHeader, tarPadding } from './tar-entry.ts'
 /** At most so many files are renamed by one command, which bounds the length of its command line. */
 const GROUP_FILES = 400
 const CHUNK_BYTES = 64 * 1024
+/** What is larger than this is worth a stream. */
+const LONE_BYTES = 256 * 1024
 
 /** One order's difference as a tar of exactly `sizeBytes` bytes: see PLACE in `src/plan/reload-helper/place.ts`. */
 export interface Frame {
@@ -15,6 +17,8 @@ export interface Frame {
   /** Of what was really sent, by path; complete when `chunks` ended. A file that shrank meanwhile is not in it, and the replica refuses the frame. */
   readonly sent: Map<string, string>
   chunks(): AsyncGenerator<Buffer>
+  /** The file when there is one only and it is small and plain: it may be sent without a tar around it. */
+  readonly lone: SendableFile | undefined
 }
 
 interface Group {
@@ -40,6 +44,7 @@ export function frameOf(files: readonly SendableFile[]): Frame {
   return {
     files,
     sent,
+    lone: files.length === 1 ? files.find(isPlain) : undefined,
     sizeBytes: [...lists.map(({ length }) => length), ...sizes, TAR_END.length].reduce((sum, size) => sum + size, 0),
     async *chunks() {
       yield* gathered(async function* parts() {
@@ -55,6 +60,12 @@ export function frameOf(files: readonly SendableFile[]): Frame {
       })
     },
   }
+}
+
+/** Not a program (its mode would need a command more), not Python (which goes by the time of a file that it has compiled). */
+function isPlain({ path, file, sizeBytes, link }: SendableFile): boolean {
+  const isFile = file.source !== undefined && link === undefined
+  return isFile && sizeBytes <= LONE_BYTES && (file.mode & ~0o666) === 0 && !path.endsWith('.py')
 }
 
 /** Yields exactly `sizeBytes` bytes; returns whether the file had them. */

@@ -128,14 +128,47 @@ apply() {
   _refused=0
   if "$_busybox" dd bs=65536 count="$3" iflag=fullblock,count_bytes 2>/dev/null | unpack; then
     place_frame "$_stage"
-    if [ "$_refused" = 0 ]; then echo "$1 $2" >"$_home/mark"; else echo "$1 -" >"$_home/mark"; fi
-    echo "applied $1 $_refused"
-    release "$1" "$2"
+    conclude "$1" "$2"
   else
     read -r _cause 2>/dev/null <"$_home/unpacked" || _cause=
     "$_busybox" rm -rf "$_stage"
     echo "broken $1 \${_cause##*: }"
   fi
+}
+
+# put SEQUENCE MARK BYTES UMASK: the commonest order, one plain file, by one command less. Its path comes before its bytes.
+put() {
+  IFS= read -r -d '' _path
+  : >"$_home/mark"
+  [ -d "$_stage" ] || "$_busybox" mkdir -p "$_stage"
+  umask "$4"
+  if ! : >"$_stage/f"; then
+    "$_busybox" dd bs=65536 count="$3" iflag=fullblock,count_bytes of=/dev/null 2>/dev/null
+    _cause='its folder cannot be written'
+  elif [ "$3" != 0 ] && ! "$_busybox" dd bs="$3" count=1 iflag=fullblock of="$_stage/f" 2>"$_home/unpacked"; then
+    read -r _cause <"$_home/unpacked"
+  else
+    _cause=
+  fi
+  umask 0
+  if [ -n "$_cause" ]; then
+    "$_busybox" rm -rf "$_stage"
+    echo "broken $1 \${_cause##*: }"
+    return
+  fi
+  _refused=0 _folder=\${_path%/*}
+  if ! [ -d "$_folder" ] && ! _cause=$("$_busybox" mkdir -p -- "$_folder" 2>&1); then
+    refuse "$_cause" "$_path"
+  elif ! "$_busybox" mv -f -T -- "$_stage/f" "$_path" 2>/dev/null && ! move_one "$_stage/f" "$_path"; then
+    refuse "$_cause" "$_path"
+  fi
+  conclude "$1" "$2"
+}
+
+conclude() {
+  if [ "$_refused" = 0 ]; then echo "$1 $2" >"$_home/mark"; else echo "$1 -" >"$_home/mark"; fi
+  echo "applied $1 $_refused"
+  release "$1" "$2"
 }
 
 # A container that waits for what the overlay brings starts when all of it is there.
@@ -209,6 +242,7 @@ hello
 while IFS= read -r _line; do
   set -- $_line
   case $1 in
+    put) put "$2" "$3" "$4" "$5" ;;
     apply) apply "$2" "$3" "$4" ;;
     restart) restart "$2" "$3" "$4" ;;
     hash) hash "$2" "$3" ;;
@@ -221,7 +255,7 @@ kill -KILL "$_watcher" 2>/dev/null
 
 /**
  * `sh agent.sh CODE_FOLDER`: what the daemon speaks to in a replica, over stdin and stdout. `src/drivers/sync/` holds the other end. Asked by lines,
- * some with an exact count of bytes behind them: `apply SEQUENCE MARK BYTES` + a tar frame (see PLACE), `restart SEQUENCE SECONDS HOW`, `hash TOKEN BYTES` +
+ * some with an exact count of bytes behind them: `apply SEQUENCE MARK BYTES` + a tar frame (see PLACE), `put SEQUENCE MARK BYTES UMASK` + a NUL-terminated path + its bytes, `restart SEQUENCE SECONDS HOW`, `hash TOKEN BYTES` +
  * NUL-terminated paths, `ping TOKEN`. It says `hello VERSION BOOT SEQUENCE MARK CONDITION RUNNING PID CODE` at first, `refused CAUSE` + a NUL-terminated
  * path, `applied SEQUENCE REFUSED`, `broken SEQUENCE CAUSE`, `restarted SEQUENCE PID`, `ready SEQUENCE PID`, `failed SEQUENCE exited CODE`,
  * `failed SEQUENCE unhealthy WHY`, sha256sum's lines each behind `= ` and then `hashed TOKEN`, `crashed CODE`, `pong TOKEN`.

@@ -15,11 +15,18 @@ refuse() {
   echo "shiv: $2 cannot be put into the code folder: \${1##*: }" >&2
 }
 
-# A node that was restarted runs this again: what was there before goes.
-"$_busybox" find "$_code" -mindepth 1 -maxdepth 1 -exec "$_busybox" rm -rf -- {} + || exit 1
+# A node that was restarted runs this again: what was there before goes. Owners are those of who runs it, and folders can be written.
+"$_busybox" find "$_code" -mindepth 1 -maxdepth 1 -exec "$_busybox" rm -rf -- {} +
 "$_busybox" rm -f "$_home/mark" "$_home/wait" "$_home/state"
 if [ -d "$_workdir" ]; then
-  "$_busybox" tar -c -f - -C "$_workdir" . | "$_busybox" tar -x -o -f - -C "$_code" || exit 1
+  "$_busybox" cp -a "$_workdir/." "$_code/" 2>"$_home/seeded"
+  while IFS= read -r _line; do
+    case $_line in
+      "cp: can't preserve "*) ;;
+      *'No space left'*) echo "shiv: the code folder has no room for the image's files: $_line" >&2; exit 1 ;;
+      *) echo "shiv: left out of the code folder: $_line" >&2 ;;
+    esac
+  done <"$_home/seeded"
   "$_busybox" find "$_code" -mindepth 1 -type d ! -perm -200 -exec "$_busybox" chmod u+w -- {} +
 fi
 

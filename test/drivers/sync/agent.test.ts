@@ -108,6 +108,26 @@ describe.skipIf(busybox === undefined)('agent.sh', () => {
     ).toEqual(['t', 'x'])
   })
 
+  it('puts a single file without a tar around it, whatever it is called, and refuses it with its cause', async () => {
+    await begin()
+    for (const name of NASTY) {
+      tree.save(name, `alone in ${name}\0`, 0o640)
+      expect(await apply([name])).toEqual({ refused: new Map() })
+    }
+    tree.save('empty', '')
+    await apply(['empty'])
+    expect(held(replica.code, tree)).toEqual(tree.files)
+    expect(statSync(join(replica.code, '.env')).mode & 0o777).toBe(0o640)
+    mkdirSync(join(replica.code, 'taken/by'), { recursive: true })
+    writeFileSync(join(replica.code, 'taken/by/file'), '')
+    writeFileSync(join(replica.code, 'blocker'), '')
+    tree.save('taken', 'x')
+    expect([...(await apply(['taken'])).refused]).toEqual([['./taken', 'it is a folder']])
+    tree.save('blocker/x', 'x')
+    expect([...(await apply(['blocker/x'])).refused.keys()]).toEqual(['./blocker/x'])
+    await agent.ping()
+  })
+
   it('replaces by renaming: who has the old file open goes on reading it', async () => {
     await begin()
     tree.save('big', 'old'.repeat(1000))

@@ -188,7 +188,7 @@ describe.skipIf(busybox === undefined)('a channel', () => {
     await channel.put(next)
     writeFileSync(join(replica.code, 'data'), 'wrong')
     expect(await channel.start(next)).toMatchObject({ state: 'ready' })
-    expect(lines().at(-1)).toBe('right')
+    await expect.poll(() => lines().at(-1), { timeout: 10_000 }).toBe('right')
     await holdsAll()
   })
 
