@@ -21,7 +21,12 @@ export function compose(options: { home: string; redactor: Redactor; log: Log })
   const makers: Record<RuntimeName, () => Promise<Runtime>> = {
     async process() {
       const { createProcessRuntime } = await import('../drivers/process/runtime.ts')
-      return createProcessRuntime({ home, serviceUrl: (workspace, service) => engine.serviceUrl(workspace, service) })
+      const { HELPER_SCRIPTS } = await import('../plan/reload-helper.ts')
+      return createProcessRuntime({
+        home,
+        spareScript: HELPER_SCRIPTS['spare.cjs'],
+        serviceUrl: (workspace, service) => engine.serviceUrl(workspace, service),
+      })
     },
     async kind() {
       const { composeKind } = await import('./compose-kind.ts')

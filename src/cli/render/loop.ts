@@ -53,6 +53,8 @@ function whatHappened(loop: Loop): string {
   const time = formatDuration(loop.durationMs)
   if (loop.outcome === 'kept') return 'nothing that runs was concerned'
   if (loop.outcome === 'failed') return `failed after ${time}`
+  if (loop.replicas === 0 && loop.action !== 'plan' && loop.action !== 'image')
+    return 'no replica takes it now; those to come start with it'
   const replicas = `${loop.replicas} ${loop.replicas === 1 ? 'replica' : 'replicas'}`
   const hasRestarted = loop.spans.some(({ name }) => name === 'restarted')
   const did: Record<Loop['action'], string> = {

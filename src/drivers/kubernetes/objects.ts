@@ -87,7 +87,10 @@ export interface Workload extends Live {
     backoffLimit?: number
     schedule?: string
     selector?: { matchLabels?: Record<string, string> }
-    template?: { metadata?: { labels?: Record<string, string> }; spec: { containers: Container[]; initContainers?: Container[] } }
+    template?: {
+      metadata?: { labels?: Record<string, string> }
+      spec: { containers: Container[]; initContainers?: Container[]; volumes?: { name: string; configMap?: { name?: string } }[] }
+    }
   }
   status?: {
     observedGeneration?: number

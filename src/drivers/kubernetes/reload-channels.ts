@@ -2,11 +2,12 @@ import { type Channel, type Wish, createChannel } from '../sync/channel.ts'
 import type { KubeClient } from './client.ts'
 import { openExecStream } from './exec-stream.ts'
 import { type Container, type Pod, controllerOf } from './objects.ts'
-import type { Observer } from './observer.ts'
+import type { Observer, View } from './observer.ts'
 import { subjectOf } from './state.ts'
 
 /** The volume that stands for the code folder in pods that can be reloaded. */
 const CODE_VOLUME = 'shiv-code'
+const OVERLAY_VOLUME = 'shiv-overlay'
 
 /** A container that runs is reached in tens of milliseconds, one that is just restarted in seconds. */
 const PATIENCE_MS = 10_000
@@ -99,9 +100,32 @@ interface Place {
   root: string
 }
 
+/** What every pod of a service begins with, as its workload says now: also where none runs. */
+export interface Ground {
+  image: string
+  root: string
+  /** Name of the ConfigMap that seed.sh reads. */
+  overlay: string
+}
+
+/** Undefined where the pods of a service cannot be reloaded. */
+export function groundOf({ deployments, statefulSets }: View, service: string): Ground | undefined {
+  for (const workload of [...deployments, ...statefulSets]) {
+    const spec = subjectOf(workload) === service ? workload.spec.template?.spec : undefined
+    const place = spec && placeIn(spec.containers)
+    const overlay = spec?.volumes?.find(({ name }) => name === OVERLAY_VOLUME)?.configMap?.name
+    if (place !== undefined && overlay !== undefined) return { image: place.container.image, root: place.root, overlay }
+  }
+  return undefined
+}
+
 /** The container whose code folder can be written, and that folder. */
 export function placeOf(pod: Pod): Place | undefined {
-  for (const container of pod.spec.containers) {
+  return placeIn(pod.spec.containers)
+}
+
+function placeIn(containers: Container[]): Place | undefined {
+  for (const container of containers) {
     const root = container.volumeMounts?.find(({ name }) => name === CODE_VOLUME)?.mountPath
     if (root !== undefined) return { container, root: root.replace(/(.)\/$/, '$1') }
   }

@@ -7,7 +7,7 @@ import { runLabel } from './namespace.ts'
 import type { Pod } from './objects.ts'
 import type { Observer } from './observer.ts'
 import { containerLog } from './problem.ts'
-import { type Site, type Sites, createSites, isInBackOff } from './reload-channels.ts'
+import { type Ground, type Site, type Sites, createSites, groundOf, isInBackOff } from './reload-channels.ts'
 import { type OverlayKeeper, createOverlayKeeper } from './reload-overlay.ts'
 import { replicasOf } from './state.ts'
 
@@ -75,17 +75,15 @@ export function createKubernetesReload(session: (plan: Plan, context: RunContext
       signal.throwIfAborted()
       const wish = wishOf(order)
       const service = order.service.name
-      const all = run.sites.of(service)
-      const image = all[0]?.container.image
-      const sites = all.filter(({ container }) => container.image === image)
-      if (image !== undefined) run.sites.aim(service, image, wish)
+      const ground = groundOf(run.observer.view(), service)
+      const sites = run.sites.of(service).filter(({ container }) => container.image === ground?.image)
+      if (ground !== undefined) run.sites.aim(service, ground.image, wish)
       try {
         const outcomes = await untilAborted(signal, bringAll(run, sites, wish, order))
         return { replicas: [...outcomes, ...unreachable(run, service)] }
       } finally {
         for (const { channel } of sites) channel.converge(wish)
-        const [site] = sites
-        if (site !== undefined) keep(run, plan, site, service, wish, context)
+        if (ground !== undefined) keep(run, plan, ground, service, wish, context)
       }
     },
 
@@ -154,15 +152,15 @@ function unreachable({ observer, sites }: Attached, service: string): ReplicaOut
 }
 
 /** A pod that the kubelet lets wait gives way to a new one, which starts with what was kept. */
-function keep(run: Attached, plan: Plan, site: Site, service: string, wish: Wish, context: RunContext): void {
+function keep(run: Attached, plan: Plan, ground: Ground, service: string, wish: Wish, context: RunContext): void {
   const { namespace } = plan
   const kept = {
     namespace,
     run: runLabel(plan),
     service,
-    name: overlayVolume(site.pod) ?? `${service}-overlay`,
-    image: site.container.image,
-    root: site.root,
+    name: ground.overlay,
+    image: ground.image,
+    root: ground.root,
     ...wish,
   }
   run.keeper.keep(kept, () => {
@@ -173,11 +171,6 @@ function keep(run: Attached, plan: Plan, site: Site, service: string, wish: Wish
       )
     }
   })
-}
-
-function overlayVolume(pod: Pod): string | undefined {
-  const volumes = pod.spec.volumes as { name: string; configMap?: { name?: string } }[] | undefined
-  return volumes?.find(({ name }) => name === 'shiv-overlay')?.configMap?.name
 }
 
 async function verifySite({ pod, channel }: Site, expected: ReadonlyMap<string, string>): Promise<Verification> {

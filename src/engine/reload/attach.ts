@@ -24,6 +24,8 @@ export function reloaderOf(shop: Workshop, run: Run, runtime: Runtime, restart: 
     command: async (argv, options) => (await parts.command())(argv, options),
     context: (signal) => run.context({ signal, environment: run.environment, step: createSteps(() => {}).step }),
     hold: (service) => run.routes.hold(service, DRAIN_MS),
+    drain: (service) => run.routes.drain(service, DRAIN_MS),
+    announce: (service, sequence) => void run.routes.announce(service, sequence),
     ask: (service, signal) => askService(service, run.routes.address(service.name)?.directUrl, signal),
     restart,
     tell: (loop) => run.tell({ kind: 'loop', loop: parts.redactor.deep(loop) }),

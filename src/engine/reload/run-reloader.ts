@@ -25,6 +25,10 @@ export interface RunReloaderParts {
   context(signal: AbortSignal): RunContext
   /** Keeps a service's requests at the front door. */
   hold(service: string): Promise<() => void>
+  /** Waits for requests at endpoints that a service's route has left. */
+  drain(service: string): Promise<void>
+  /** Tells pages that another version serves. */
+  announce(service: string, sequence: number): void
   /** Resolves when the service has answered through the front door. */
   ask(service: ServicePlan, signal: AbortSignal): Promise<void>
   /** Makes the whole run anew from its files; resolves when it answers. */
@@ -206,9 +210,12 @@ export class RunReloader {
     await next.resume()
   }
 
-  private apply(order: Omit<ReloadOrder, 'hold'>): Promise<ReloadOutcome> {
-    const whole: ReloadOrder = { ...order, hold: () => this.parts.hold(order.service.name) }
-    return this.parts.runtime.reload!.apply(this.plan, whole, this.parts.context(order.signal))
+  private async apply(order: Omit<ReloadOrder, 'hold'>): Promise<ReloadOutcome> {
+    const { name } = order.service
+    const whole: ReloadOrder = { ...order, hold: () => this.parts.hold(name), drain: () => this.parts.drain(name) }
+    const outcome = await this.parts.runtime.reload!.apply(this.plan, whole, this.parts.context(order.signal))
+    if (outcome.replicas.some(({ state }) => state === 'ready')) this.parts.announce(name, order.sequence)
+    return outcome
   }
 
   private async build(service: ServicePlan, rule: BuildRule, signal: AbortSignal): Promise<void> {
