@@ -2,12 +2,16 @@
 import { reloadEmbedded, reloadKind } from './measures/reload-node.ts'
 import { requestsLost } from './measures/reload-load.ts'
 import { branchSwitch, randomEdits } from './measures/reload-edits.ts'
+import { proxyHop } from './measures/proxy-hop.ts'
+import { watchRows } from './measures/watch.ts'
 import { runMeasures } from './support/run.ts'
 
 await runMeasures('bench:reload', {
   embedded: {
     'reload-embedded': reloadEmbedded,
     'lost-embedded': () => requestsLost('process'),
+    watch: watchRows,
+    'proxy-hop': proxyHop,
   },
   onKind: {
     'reload-kind': reloadKind,

@@ -21,7 +21,7 @@ process.on('SIGTERM', () => server.close(() => process.exit(0)).closeIdleConnect
 
 /** Save to first answer of the new code, bare Node as plain processes, against tools that watch and restart, on the same file. */
 export async function reloadEmbedded(count = 50): Promise<Row[]> {
-  const own = await withShiv('process', count, '')
+  const own = await withShiv('process', count, 'reload: { spare: none }\n')
   const spare = await withShiv('process', count, 'reload: { spare: node }\n')
   const nodemon = await withTool('nodemon', ['--quiet', 'server.js'], count)
   const nodeWatch = await withTool('node', ['--watch', 'server.js'], count)
@@ -65,7 +65,7 @@ export async function reloadEmbedded(count = 50): Promise<Row[]> {
 
 /** The same on kind, through the front door, against a plain loop of build, load and rollout. */
 export async function reloadKind(count = 50): Promise<Row[]> {
-  const cold = await withShiv('kind', count, 'reload: { overlap: false }\n', 'none')
+  const cold = await withShiv('kind', count, 'reload: { spare: none }\n')
   const spare = await withShiv('kind', count, 'reload: { spare: node }\n')
   return [
     {
@@ -91,7 +91,7 @@ function tail(samples: number[]): string {
   return `p95 ${quantile(samples, 0.95).toFixed(1)} ms, largest ${Math.max(...samples).toFixed(1)} ms.`
 }
 
-async function withShiv(runtime: 'process' | 'kind', count: number, yaml: string, spare?: 'none'): Promise<number[]> {
+async function withShiv(runtime: 'process' | 'kind', count: number, yaml: string): Promise<number[]> {
   const bench = await openShiv(`reload-${runtime}`)
   const folder = join(bench.folder, 'hello')
   try {
@@ -100,7 +100,7 @@ async function withShiv(runtime: 'process' | 'kind', count: number, yaml: string
       ...tinyService('hello', yaml),
       'hello/server.js': versionServer('first'),
     })
-    await bench.shiv(['start', 'hello', '--runtime', runtime, ...(spare === 'none' ? [] : [])])
+    await bench.shiv(['start', 'hello', '--runtime', runtime])
     const run = await readRun(bench, bench.folder)
     return await timeEdits(subject(`${run.services[0]!.directUrl}/`, folder), 'edit', count)
   } finally {

@@ -50,7 +50,8 @@ export type ReloadAction =
   | { do: 'install'; run: string[]; to: string; restart?: ReloadRestart }
 
 /** What a preset says of reload. Templates of a rule's words: `${service.name}`, which is filled when a service is resolved, and `${out}`. */
-export interface ReloadDefaults extends Partial<Pick<ReloadPolicy, 'restart' | 'spare' | 'overlap' | 'browser' | 'test'>> {
+export interface ReloadDefaults extends Partial<Pick<ReloadPolicy, 'restart' | 'overlap' | 'browser' | 'test'>> {
+  spare?: 'node' | 'none'
   rules: ReloadDefaultRule[]
 }
 

@@ -38,7 +38,10 @@ const ruleFields = {
 
 const policyFields = {
   restart: restart.optional(),
-  spare: z.literal('node').describe('A second process, started up to the service’s own code, waits for it').optional(),
+  spare: z
+    .enum(['node', 'none'])
+    .describe('A second process, started up to the service’s own code, waits for it; none takes back what the preset says')
+    .optional(),
   overlap: z.boolean().describe('The old process serves until the new one is ready').optional(),
   browser: z.boolean().describe('Pages served through the front door reload by themselves').optional(),
   test: command.describe('Run beside every loop with shiv start --test').optional(),

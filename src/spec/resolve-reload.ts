@@ -24,7 +24,7 @@ export async function resolveReload(
   const { restart, spare, overlap, browser, test } = { ...defaults, ...ownSettings(written) }
   return {
     restart: restart ?? 'process',
-    ...(spare !== undefined && { spare }),
+    ...(spare === 'node' && { spare }),
     overlap: overlap ?? false,
     browser: browser ?? false,
     ...(test !== undefined && { test }),
@@ -33,7 +33,7 @@ export async function resolveReload(
   }
 }
 
-function ownSettings({ rules: _rules, workdir: _workdir, test, ...settings }: WrittenReload): Partial<ReloadPolicy> {
+function ownSettings({ rules: _rules, workdir: _workdir, test, ...settings }: WrittenReload): Partial<ReloadDefaults> {
   const known = Object.entries(settings).filter(([, value]) => value !== undefined)
   return { ...Object.fromEntries(known), ...(test !== undefined && { test: wordsOf(test) }) }
 }
