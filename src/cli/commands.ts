@@ -31,6 +31,7 @@ export const COMMANDS: Command[] = [
       env: ENVIRONMENT,
       runtime: RUNTIME,
       'no-debug': { kind: 'switch', about: 'start without debug endpoints' },
+      test: { kind: 'switch', about: 'also run the test command of a service beside each of its loops' },
       'no-reload': { kind: 'switch', about: 'start without reload: a save changes nothing' },
       'show-secrets': SECRETS,
     },

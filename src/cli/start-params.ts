@@ -12,6 +12,7 @@ export function startParams({ args, flags, cwd, environment }: Invocation): Star
     ...((runtime === 'kind' || runtime === 'process') && { runtime }),
     ...(flags.isOn('no-debug') && { debug: false }),
     ...(flags.isOn('no-reload') && { reload: false }),
+    ...(flags.isOn('test') && { test: true }),
     environment,
   }
 }

@@ -88,6 +88,9 @@ async function localPlan(shop: Workshop, params: StartParams) {
   return { ...plans, planner, runtime, run }
 }
 
+/** What stands between the lines for those who follow. */
+const FOLLOWED = new Set(['health', 'warning', 'loop', 'tests'])
+
 /** Sends log lines as events; with `follow` until the caller leaves, and health and warnings between them. */
 export async function logsOf(
   shop: Workshop,
@@ -101,8 +104,7 @@ export async function logsOf(
   const sources = [...params.sources, ...params.services]
   requireSources(run, sources)
   const unlisten = run.listen((event) => {
-    if (follow && (event.kind === 'health' || event.kind === 'warning' || event.kind === 'loop'))
-      void ask.emit(redactor.deep(event))
+    if (follow && FOLLOWED.has(event.kind)) void ask.emit(redactor.deep(event))
   })
   let lines = 0
   try {

@@ -34,6 +34,8 @@ export type RunEvent =
   | { kind: 'warning'; code: string; message: string; hint?: string }
   /** A save was answered, or could not be. */
   | { kind: 'loop'; loop: Loop }
+  /** The service's own tests ran beside a loop. `lines` are the last of a run that failed. */
+  | { kind: 'tests'; service: string; passed: boolean; durationMs: number; lines: string[] }
 
 export type ReplicaState = 'starting' | 'ready' | 'unready' | 'crashed' | 'stopped'
 

@@ -18,6 +18,8 @@ export interface StartParams extends Target {
   debug?: boolean
   /** `false`: a save changes nothing. */
   reload?: boolean
+  /** `true`: the services' own tests run beside every loop. */
+  test?: boolean
   /** The CLI's environment: PATH, KUBECONFIG, secrets by name. Held in memory for this run only. */
   environment: NodeJS.ProcessEnv
 }

@@ -17,6 +17,8 @@ export interface Run {
   secrets: Map<string, string>
   /** Of the caller of the last start: PATH and the like. In memory only. */
   environment: NodeJS.ProcessEnv
+  /** The services' own tests run beside every loop, as the last start asked. */
+  withTests: boolean
   reloader: RunReloader | undefined
   /** By service, as they were last asked for. */
   holdings: Map<string, ReloadStatus> | undefined
@@ -69,6 +71,7 @@ export function createRun(initial: RunRecord, parts: EngineParts, store: RunStor
     routes,
     secrets: new Map(),
     environment: process.env,
+    withTests: false,
     reloader: undefined,
     holdings: undefined,
     isAttached: false,

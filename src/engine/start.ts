@@ -45,6 +45,7 @@ export async function startRun(shop: Workshop, params: StartParams, ask: Ask): P
     run.secrets = secrets
     for (const value of secrets.values()) shop.parts.redactor.add(value)
     run.environment = params.environment
+    run.withTests = params.test === true
     await realise(shop, run, runtime, work)
     await writeFileAtomic(join(shop.store.folder(run.id), 'last-start.json'), JSON.stringify(work.steps.spans()))
     return {
@@ -113,7 +114,15 @@ export async function realise(shop: Workshop, run: Run, runtime: Runtime, work: 
 /** Starts a run once more as it was started last, for a save that asks for another image or another Plan. */
 export async function startAgain(shop: Workshop, run: Run): Promise<void> {
   const { workspace, services, environment, runtime, debug } = run.record
-  const params: StartParams = { path: workspace.root, services, env: environment, runtime, debug, environment: run.environment }
+  const params: StartParams = {
+    path: workspace.root,
+    services,
+    env: environment,
+    runtime,
+    debug,
+    environment: run.environment,
+    test: run.withTests,
+  }
   const ask: Ask = {
     by: { command: 'shiv, reloading', pid: process.pid },
     signal: new AbortController().signal,

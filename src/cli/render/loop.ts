@@ -2,7 +2,7 @@ import { formatDuration } from '../../core/duration.ts'
 import { harmless } from '../../core/harmless.ts'
 import type { Style } from '../../core/style.ts'
 import { renderTable } from '../../core/table.ts'
-import type { Loop } from '../../wire/messages.ts'
+import type { Loop, WireEvent } from '../../wire/messages.ts'
 import { doneMark, failedMark } from './marks.ts'
 
 /** One line a loop: `orders  src/price.ts → synced 2 pods, restarted, serving in 61 ms  #17`; below it what went wrong. */
@@ -31,6 +31,16 @@ const PHASES: Loop['spans'][number]['name'][] = [
   'ready',
   'served',
 ]
+
+/** `orders  tests passed in 1.2 s`; below it the last lines of a run that failed. */
+export function describeTests(event: Extract<WireEvent, { kind: 'tests' }>, style: Style): { mark: string; text: string } {
+  const { service, passed, durationMs, lines } = event
+  const head = `${style.bold(service)}  tests ${passed ? 'passed' : style.red('failed')} in ${formatDuration(durationMs)}`
+  return {
+    mark: passed ? doneMark(style) : failedMark(style),
+    text: [head, ...lines.map((line) => `      ${harmless(line)}`)].join('\n'),
+  }
+}
 
 /** A table of loops with the spans of each, longest span emphasised. */
 export function renderLoops(loops: Loop[], style: Style): string[] {

@@ -1,4 +1,4 @@
-import { describeLoop } from './loop.ts'
+import { describeLoop, describeTests } from './loop.ts'
 import { formatDuration } from '../../core/duration.ts'
 import { harmless } from '../../core/harmless.ts'
 import type { Style } from '../../core/style.ts'
@@ -63,6 +63,8 @@ export function describeEvent(event: WireEvent, style: Style): { mark: string; t
     }
     case 'loop':
       return describeLoop(event.loop, style)
+    case 'tests':
+      return describeTests(event, style)
     case 'step':
     case 'log':
     case 'output':

@@ -6,7 +6,9 @@ import type { Run } from '../run.ts'
 import type { Workshop } from '../workshop.ts'
 import { createSteps } from '../steps.ts'
 import { askService } from './ask.ts'
+import type { HostCommand } from './build-step.ts'
 import { RunReloader } from './run-reloader.ts'
+import { TestRunner } from './test-runner.ts'
 
 /** How long requests in flight may take before a restart no longer waits for them. */
 const DRAIN_MS = 2_000
@@ -15,13 +17,18 @@ const DRAIN_MS = 2_000
 export function reloaderOf(shop: Workshop, run: Run, runtime: Runtime, restart: () => Promise<void>): RunReloader {
   const { parts } = shop
   if (run.reloader && run.reloader.runtime === runtime) return run.reloader
+  const command: HostCommand = async (argv, options) => (await parts.command())(argv, options)
+  const runner = new TestRunner(command, (event) => run.tell(parts.redactor.deep(event)))
   run.reloader = new RunReloader(run.record.plan, {
     log: parts.log,
     folder: shop.store.folder(run.id),
     runtime,
     watcher: (root) => parts.watcher(root),
     rules: async (service, plan) => (await parts.planner()).reloadRules(service, plan),
-    command: async (argv, options) => (await parts.command())(argv, options),
+    command,
+    get tests() {
+      return run.withTests ? runner : undefined
+    },
     context: (signal) => run.context({ signal, environment: run.environment, step: createSteps(() => {}).step }),
     hold: (service) => run.routes.hold(service, DRAIN_MS),
     drain: (service) => run.routes.drain(service, DRAIN_MS),

@@ -12,17 +12,18 @@ export type HostCommand = (
 
 const GO_ARCHITECTURES: Record<string, string> = { x64: 'amd64', arm64: 'arm64' }
 
-/** The caller's own, with the tools of the service's folder first, and what the rule sets. A build for Linux is for a node of this machine's kind. */
-export function buildEnvironment(environment: NodeJS.ProcessEnv, service: ServicePlan, rule: BuildRule): NodeJS.ProcessEnv {
+/** The caller's own, with the tools of the service's folder first. */
+export function serviceEnvironment(environment: NodeJS.ProcessEnv, service: ServicePlan): NodeJS.ProcessEnv {
   const own = (service.language.process.path ?? [])
     .filter((folder) => !folder.includes('${'))
     .map((folder) => join(service.root, folder))
-  return {
-    ...environment,
-    PATH: [...own, environment['PATH'] ?? ''].join(':'),
-    ...(rule.env?.['GOOS'] && { GOARCH: GO_ARCHITECTURES[process.arch] }),
-    ...rule.env,
-  }
+  return { ...environment, PATH: [...own, environment['PATH'] ?? ''].join(':') }
+}
+
+/** With what the rule sets; a build for Linux is for a node of this machine's kind. */
+export function buildEnvironment(environment: NodeJS.ProcessEnv, service: ServicePlan, rule: BuildRule): NodeJS.ProcessEnv {
+  const target = rule.env?.['GOOS'] && { GOARCH: GO_ARCHITECTURES[process.arch] }
+  return { ...serviceEnvironment(environment, service), ...target, ...rule.env }
 }
 
 /** Absolute path of what a build rule makes. */

@@ -33,6 +33,8 @@ export interface ReloaderParts {
   /** Greater than every one before, over daemons. */
   nextSequence(): number
   tell(loop: Loop): void
+  /** Something of the service was saved, and what it asked for is done. */
+  saved(): void
   /** Remembers what must survive the daemon. */
   keep(state: KeptState): Promise<void>
 }

@@ -9,6 +9,7 @@ import { artefactOf, buildEnvironment, buildFailed, type HostCommand } from './b
 import { DefinitionWatch } from './definition-watch.ts'
 import { LoopTrace, saveTime, type Loop } from './loop.ts'
 import type { ReloadStatus, VerifyResult } from '../results.ts'
+import type { TestRunner } from './test-runner.ts'
 import { openLoopLog, type LoopLog } from './loop-log.ts'
 import type { BuildRule, KeptState, SourceRules, Survey } from './reloader-parts.ts'
 import { ServiceReloader } from './service-reloader.ts'
@@ -34,6 +35,8 @@ export interface RunReloaderParts {
   /** Makes the whole run anew from its files; resolves when it answers. */
   restart(): Promise<void>
   tell(loop: Loop): void
+  /** Present when tests are to run beside the loops. */
+  readonly tests: TestRunner | undefined
 }
 
 /** Hot reload of one run: a reloader for each service whose Plan has a policy. Idle until resumed. */
@@ -158,6 +161,7 @@ export class RunReloader {
 
   async close(): Promise<void> {
     await this.definitions.close()
+    await this.parts.tests?.close()
     await Promise.all([...this.services.values()].map((service) => service.close()))
     await this.log?.flushed()
   }
@@ -195,6 +199,7 @@ export class RunReloader {
       nextLoop: () => log.nextId(),
       nextSequence: () => (this.sequence = Math.max(this.sequence + 1, Date.now())),
       tell: (loop) => this.tell(loop),
+      saved: () => parts.tests?.run(service, parts.context(new AbortController().signal).environment),
       keep: (state) => this.keep(service.name, state),
     })
   }

@@ -157,6 +157,7 @@ export class ServiceReloader {
   private pump(): void {
     if (this.turn !== undefined || this.isPaused) return
     this.turn = this.work()
+      .then((hasChanged) => (hasChanged ? this.parts.saved() : undefined))
       .catch((error: unknown) =>
         this.parts.log.error('a reload went wrong', { service: this.service.name, cause: String(error) }),
       )
@@ -167,7 +168,8 @@ export class ServiceReloader {
       })
   }
 
-  private async work(): Promise<void> {
+  /** One loop; whether anything had changed. */
+  private async work(): Promise<boolean> {
     this.current = new AbortController()
     const { signal } = this.current
     const heard = [...this.pending.keys()]
@@ -176,7 +178,7 @@ export class ServiceReloader {
     const begun = now()
     const fresh = await this.settled(heard)
     const changed = [...new Set([...(this.owed?.paths ?? []), ...fresh])]
-    if (changed.length === 0 && !this.isDue) return
+    if (changed.length === 0 && !this.isDue) return false
     const savedAt = this.owed?.savedAt ?? saveTime(seenAt, earliest(fresh.map((path) => this.tree.files.get(path)?.modifiedMs)))
     this.owed = undefined
     const trace = new LoopTrace(savedAt, seenAt)
@@ -187,11 +189,15 @@ export class ServiceReloader {
     const files = verdicts.filter(({ verdict }) => verdict.action !== 'ignore').map(({ path }) => path)
     if (changed.some(isIgnoreFile)) this.parts.renew()
     for (const path of changed) this.brought.set(path, this.tree.files.get(path)?.stamp)
-    if (files.length === 0 && !this.isDue) return
+    if (files.length === 0 && !this.isDue) return true
     if (work.action === 'plan' || (work.action === 'image' && !this.parts.prepare)) {
-      return this.parts.reconcile(work.action, { trace, files, service: this.service.name })
+      this.parts.reconcile(work.action, { trace, files, service: this.service.name })
+      return true
     }
-    if (work.action === 'none' && !this.isDue) return this.tell(trace, files, work, { outcome: 'kept' })
+    if (work.action === 'none' && !this.isDue) {
+      this.tell(trace, files, work, { outcome: 'kept' })
+      return true
+    }
     try {
       await this.bring(verdicts, work, trace, files, signal)
     } catch (error) {
@@ -199,6 +205,7 @@ export class ServiceReloader {
       if (signal.aborted) this.owed = { paths: changed, savedAt, seenAt }
       else this.tell(trace, files, work, { outcome: 'failed', error: toErrorShape(error) })
     }
+    return true
   }
 
   /** What changed, looked at when whoever writes has come to an end, as far as that can be told; bounded. */

@@ -33,6 +33,7 @@ let loops: Loop[]
 let kept: KeptState | undefined
 let reconciled: string[]
 let built: number
+let saves: number
 /** How the next orders go; the default is well. */
 let answers: ((order: Order) => Promise<ReloadOutcome>)[]
 
@@ -75,6 +76,7 @@ function make(parts: Partial<ReloaderParts> = {}, rules: Record<string, Verdict>
     nextLoop: () => loops.length + 1,
     nextSequence: () => orders.length + 1,
     tell: (loop) => void loops.push(loop),
+    saved: () => void (saves += 1),
     keep: async (state) => void (kept = state),
     ...parts,
   })
@@ -89,7 +91,7 @@ beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'shiv-reloader-'))
   write('a.js', 'one')
   write('b.js', 'one')
-  ;[orders, loops, reconciled, answers, kept, built] = [[], [], [], [], undefined, 0]
+  ;[orders, loops, reconciled, answers, kept, built, saves] = [[], [], [], [], undefined, 0, 0]
   reloader = make()
 })
 afterEach(async () => {
@@ -118,6 +120,7 @@ describe('a save', () => {
     await until(() => loops.length === 1)
     expect(orders).toHaveLength(1)
     expect(loops[0]!.files).toEqual(['b.js'])
+    await until(() => saves === 1)
   })
 
   it('that deletes a file says that it must not be there', async () => {
