@@ -36,13 +36,13 @@ export async function timeEdit(subject: Subject, version: string): Promise<numbe
   }
 }
 
-/** The loops of `count` edits after `warmUps`, with a pause between them so that none begins in the shadow of the one before. */
+/** The loops of `count` edits after `warmUps`, a second apart as a person's are, so that none begins in the shadow of the one before. */
 export async function timeEdits(subject: Subject, name: string, count: number, warmUps = 3): Promise<number[]> {
   const samples: number[] = []
   for (let i = -warmUps; i < count; i++) {
     const elapsed = await timeEdit(subject, `${name}-${i + warmUps}`)
     if (i >= 0) samples.push(elapsed)
-    await delay(150)
+    await delay(1_000)
   }
   return samples
 }
