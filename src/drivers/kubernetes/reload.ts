@@ -79,7 +79,7 @@ export function createKubernetesReload(session: (plan: Plan, context: RunContext
       const sites = run.sites.of(service).filter(({ container }) => container.image === ground?.image)
       if (ground !== undefined) run.sites.aim(service, ground.image, wish)
       try {
-        const outcomes = await untilAborted(signal, bringAll(run, sites, wish, order))
+        const outcomes = await bringAll(run, sites, wish, order, signal)
         return { replicas: [...outcomes, ...unreachable(run, service)] }
       } finally {
         for (const { channel } of sites) channel.converge(wish)
@@ -108,21 +108,35 @@ export function createKubernetesReload(session: (plan: Plan, context: RunContext
 }
 
 /** First every replica holds the files, then all begin to run them while requests wait. */
-async function bringAll(run: Attached, sites: Site[], wish: Wish, order: ReloadOrder): Promise<ReplicaOutcome[]> {
+async function bringAll(
+  run: Attached,
+  sites: Site[],
+  wish: Wish,
+  order: ReloadOrder,
+  signal: AbortSignal,
+): Promise<ReplicaOutcome[]> {
   const sent = countdown(sites.length, () => order.passed('sent'))
-  const puts = await Promise.all(sites.map(({ channel }) => channel.put(wish, sent)))
+  const puts = await untilAborted(signal, Promise.all(sites.map(({ channel }) => channel.put(wish, sent))))
   order.passed('applied')
-  const runs = await startAll(sites, puts, wish, order)
+  const runs = await startAll(sites, puts, wish, order, signal)
   order.passed('ready')
   return Promise.all(sites.map((site, index) => outcomeOf(run.client, site, puts[index], runs[index])))
 }
 
-async function startAll(sites: Site[], puts: Put[], wish: Wish, order: ReloadOrder): Promise<(Run | undefined)[]> {
+/** Requests are let go of also when the order is given up: nobody answers for one that was overtaken. */
+async function startAll(
+  sites: Site[],
+  puts: Put[],
+  wish: Wish,
+  order: ReloadOrder,
+  signal: AbortSignal,
+): Promise<(Run | undefined)[]> {
   const letGo = wish.how === 'none' ? () => {} : await order.hold()
   const restarted = countdown(puts.filter(isHeld).length, () => wish.how !== 'none' && order.passed('restarted'))
   try {
+    signal.throwIfAborted()
     const starting = sites.map(({ channel }, index) => (isHeld(puts[index]) ? channel.start(wish, restarted) : undefined))
-    return await Promise.all(starting)
+    return await untilAborted(signal, Promise.all(starting))
   } finally {
     letGo()
   }

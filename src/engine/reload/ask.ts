@@ -1,6 +1,7 @@
 import { get } from 'node:http'
 import { connect } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
+import { ShivError } from '../../core/errors.ts'
 import type { ServicePlan } from '../../plan/types.ts'
 
 const PAUSE_MS = 5
@@ -8,7 +9,7 @@ const PATIENCE_MS = 5_000
 
 /**
  * Asks a service at its address of the front door, as its users do, until it answers; for HTTP its readiness path, else by a connection.
- * Any answer below 500 is the service's own. Throws when aborted, and when there is no answer in five seconds.
+ * Any answer below 500 is the service's own. Throws when aborted, and RELOAD_UNREACHABLE when there is no answer in five seconds.
  */
 export async function askService(service: ServicePlan, directUrl: string | undefined, signal: AbortSignal): Promise<void> {
   if (directUrl === undefined) return
@@ -17,9 +18,16 @@ export async function askService(service: ServicePlan, directUrl: string | undef
     const trouble = await once(service, directUrl, signal)
     if (trouble === undefined) return
     signal.throwIfAborted()
-    if (Date.now() > end) throw new Error(`${service.name} is ready, but does not answer at ${directUrl}: ${trouble}`)
+    if (Date.now() > end) throw unreachable(service, directUrl, trouble)
     await delay(PAUSE_MS, undefined, { signal })
   }
+}
+
+function unreachable(service: ServicePlan, directUrl: string, trouble: string): ShivError {
+  return new ShivError(`${service.name} runs with this edit, but does not answer at ${directUrl}: ${trouble}.`, {
+    code: 'RELOAD_UNREACHABLE',
+    hint: `shiv status, and then shiv restart ${service.name}`,
+  })
 }
 
 function once(service: ServicePlan, directUrl: string, signal: AbortSignal): Promise<string | undefined> {

@@ -150,8 +150,9 @@ export class ServiceReloader {
     this.isComplete &&= batch.isComplete
     this.pump()
     // What is on its way is overtaken; what waits in vain for readiness too, but a restart that goes well ends first.
-    if (this.phase === 'early') this.current.abort()
-    else if (this.phase === 'applied') setTimeout(() => this.pending.size > 0 && this.current.abort(), PATIENCE_MS).unref()
+    if (this.phase === 'early') {
+      if (!batch.isComplete || this.tree.differs(batch.paths)) this.current.abort()
+    } else if (this.phase === 'applied') setTimeout(() => this.pending.size > 0 && this.current.abort(), PATIENCE_MS).unref()
   }
 
   private pump(): void {

@@ -56,6 +56,16 @@ export class SourceTree {
     return [...changed]
   }
 
+  /** Whether any of these paths is not as it is known; nothing is taken note of. */
+  differs(paths: string[]): boolean {
+    return paths.some((path) => {
+      if (this.isIgnored(path, false)) return false
+      const stat = lstat(join(this.root, path))
+      const known = this.files.get(path)
+      return stat && isKept(stat) ? known?.stamp !== stampOf(stat) : known !== undefined || stat?.isDirectory() === true
+    })
+  }
+
   /** sha-256 in hex of a file's bytes, or of a link's target; undefined when it cannot be read any more. */
   async hash(path: string): Promise<string | undefined> {
     const file = this.files.get(path)
@@ -85,7 +95,7 @@ export class SourceTree {
 
   private take(path: string, stat: BigIntStats, changed: Set<string>): void {
     const file: SourceFile = {
-      stamp: `${stat.size}:${stat.mtimeNs}:${stat.ino}:${stat.mode & 0o777n}`,
+      stamp: stampOf(stat),
       mode: Number(stat.mode & 0o777n),
       sizeBytes: Number(stat.size),
       modifiedMs: Number(stat.mtimeNs / 1000n) / 1000,
@@ -123,6 +133,10 @@ export async function hashFile(path: string): Promise<string | undefined> {
   } catch {
     return undefined // gone or unreadable: whoever sends it tells the cause
   }
+}
+
+function stampOf(stat: BigIntStats): string {
+  return `${stat.size}:${stat.mtimeNs}:${stat.ino}:${stat.mode & 0o777n}`
 }
 
 function isKept(stat: BigIntStats): boolean {
