@@ -6,5 +6,4 @@ if (major < 20 || (major === 20 && minor < 19)) {
   )
   process.exit(3)
 }
-const { main } = await import('../dist/cli/main.js')
-await main(process.argv.slice(2))
+require('../dist/cli/main.cjs').main(process.argv.slice(2))

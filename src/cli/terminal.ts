@@ -19,7 +19,7 @@ export interface Terminal {
 
 /** The Terminal of this process. */
 export function processTerminal(env: NodeJS.ProcessEnv = process.env): Terminal {
-  const { stdout, stderr, stdin } = process
+  const { stdout, stderr } = process
   const unicode = wantsUnicode(env)
   return {
     out: (text) => void stdout.write(text),
@@ -27,8 +27,9 @@ export function processTerminal(env: NodeJS.ProcessEnv = process.env): Terminal 
     style: createStyle({ colour: wantsColour(env, stdout.isTTY), unicode }),
     errStyle: createStyle({ colour: wantsColour(env, stderr.isTTY), unicode }),
     isTTY: stdout.isTTY && env['TERM'] !== 'dumb',
+    // Opening stdin loads what reads files: only for who asks.
     get canAsk() {
-      return stdin.isTTY && stderr.isTTY
+      return stderr.isTTY && process.stdin.isTTY
     },
     columns: () => stdout.columns || 80,
     rows: () => stdout.rows || 24,

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { homedir, tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 
@@ -15,6 +14,8 @@ export function shivHome(env: NodeJS.ProcessEnv = process.env): string {
 export function socketPath(home: string = shivHome()): string {
   const direct = join(home, 'daemon.sock')
   if (Buffer.byteLength(direct) <= 100) return direct
+  // Loading it costs every command milliseconds; few homes are that deep.
+  const { createHash } = process.getBuiltinModule('node:crypto')
   const id = createHash('sha256').update(home).digest('hex').slice(0, 12)
   return join(tmpdir(), `shiv-${userInfo().uid}-${id}`, 'daemon.sock')
 }

@@ -81,10 +81,9 @@ export async function realise(run: Run, runtime: Runtime, work: Work, environmen
   await run.dispatch({ type: 'start-asked' })
   const { plan } = run.record
   try {
-    await run.save()
     // Before the routes: what they tell of taken ports is for the caller too.
     const context = work.context(run, environment)
-    await run.routes.keep(plan)
+    await Promise.all([run.save(), run.routes.keep(plan)])
     work.signal.throwIfAborted()
     run.isAttached = true
     await run.see(await runtime.reconcile(plan, context))

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { closed, count, label, percent, port, quantity, scalar, text, urlPath } from './rules.ts'
 
 const words = z.array(z.string()).min(1)

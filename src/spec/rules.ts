@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { cronProblem } from './cron.ts'
 import { parseQuantity, QUANTITY } from './quantity.ts'
 import { splitWords } from './words.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { closed, count, label, text } from './rules.ts'
 
 const environment = closed({

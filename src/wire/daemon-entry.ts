@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
 import manifest from '../../package.json' with { type: 'json' }
 import type { DaemonStamp } from './messages.ts'
 
@@ -11,8 +11,8 @@ export const RELEASE: string = manifest.version
  */
 export function daemonEntry(environment: NodeJS.ProcessEnv = process.env): string {
   if (environment['SHIV_DAEMON_ENTRY']) return environment['SHIV_DAEMON_ENTRY']
-  const fromSource = import.meta.url.endsWith('.ts')
-  return fileURLToPath(new URL(fromSource ? '../../dist/daemon/main.js' : '../daemon/main.js', import.meta.url))
+  const fromSource = import.meta.filename.endsWith('.ts')
+  return join(import.meta.dirname, fromSource ? '../../dist/daemon/main.js' : '../daemon/main.js')
 }
 
 /** What program the file is now; `modified` is 0 when it is not there. */

@@ -10,9 +10,9 @@ import { connect, type Connection } from './client.ts'
 /** The daemon's exit code when another daemon already serves this home. */
 export const EXIT_ALREADY_RUNNING = 75
 
-/** Names of the caller's environment that a daemon keeps; anything else, secrets above all, comes with the request that needs it. */
+/** Names of the caller's environment that a daemon keeps, all that services inherit among them; anything else, secrets above all, comes with the request that needs it. */
 const KEPT =
-  /^(PATH|HOME|USER|LOGNAME|LANG|LC_.*|TZ|TMPDIR|XDG_.*|SHIV_.*|DOCKER_.*|KUBECONFIG|(HTTPS?|NO|ALL)_PROXY|https?_proxy|no_proxy|NODE_EXTRA_CA_CERTS|SSL_CERT_.*|WSL_.*)$/
+  /^(PATH|HOME|USER|LOGNAME|LANG|LC_.*|TZ|TMPDIR|XDG_.*|SHIV_.*|DOCKER_.*|KUBECONFIG|(HTTPS?|NO|ALL)_PROXY|(https?|no|all)_proxy|NODE_EXTRA_CA_CERTS|REQUESTS_CA_BUNDLE|SSL_CERT_.*|WSL_.*)$/
 
 /** A daemon mostly waits: memory counts more than speed. Measured after four starts on kind: 74 MB with these, 127 MB without. */
 const SMALL = ['--max-semi-space-size=1', '--optimize-for-size']
@@ -44,9 +44,13 @@ export async function ensureDaemon(options: EnsureOptions): Promise<Connection> 
   }
 }
 
+/** What a daemon keeps of the environment of the caller that starts it. */
+export function daemonEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => KEPT.test(name)))
+}
+
 function spawnDaemon(options: EnsureOptions): ChildProcess {
-  const environment = options.environment ?? process.env
-  const kept = Object.fromEntries(Object.entries(environment).filter(([name]) => KEPT.test(name)))
+  const kept = daemonEnvironment(options.environment ?? process.env)
   const log = openSync(join(options.home, 'daemon.log'), 'a', 0o600)
   try {
     return spawn(process.execPath, [...SMALL, options.entry], {

@@ -15,12 +15,14 @@ export async function buildCli(name: string): Promise<{ bin: string; remove(): v
   const folder = join(root, 'node_modules', '.cache', `shiv-${name}-${process.pid}`)
   mkdirSync(join(folder, 'bin'), { recursive: true })
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}\n')
-  copyFileSync(join(root, 'bin/shiv.js'), join(folder, 'bin/shiv.js'))
+  for (const file of ['bin/shiv.js', 'bin/package.json']) copyFileSync(join(root, file), join(folder, file))
   await build({
     entryPoints: { 'cli/main': join(root, 'src/cli/main.ts') },
     outdir: join(folder, 'dist'),
     bundle: true,
-    format: 'esm',
+    format: 'cjs',
+    outExtension: { '.js': '.cjs' },
+    define: { 'import.meta.dirname': '__dirname', 'import.meta.filename': '__filename' },
     platform: 'node',
     target: 'node20.19',
     packages: 'external',

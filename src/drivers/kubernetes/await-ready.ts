@@ -7,6 +7,7 @@ import type { Observer, View } from './observer.ts'
 import { type Problem, problemError } from './problem.ts'
 import { subjectOf } from './state.ts'
 import { currentPods, findWorkload, isRolledOut, stuckPods } from './rollout.ts'
+import { untilView } from './until-view.ts'
 
 /** A workload that must become ready. */
 export interface Target {
@@ -80,8 +81,7 @@ const PROXY_SYNC_MS = 1100
 
 /** Waits until no Service of the namespace leads to a pod that is being deleted, or to an address that its pod had before: what is asked of `subjects` next is answered by what was started. */
 export async function awaitRoutes(observer: Observer, subjects: string[], signal: AbortSignal): Promise<void> {
-  const isSettled = () => {
-    const { pods, slices } = observer.view()
+  const isSettled = ({ pods, slices }: View) => {
     const staying = new Map(
       pods
         .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
@@ -92,18 +92,7 @@ export async function awaitRoutes(observer: Observer, subjects: string[], signal
       return targetRef === undefined || addresses.every((address) => staying.get(targetRef.name)?.includes(address))
     })
   }
-  let release = () => {}
-  const settled = new Promise<void>((resolve, reject) => {
-    const abort = () => reject(signal.reason as Error)
-    const unsubscribe = observer.subscribe(() => isSettled() && resolve())
-    signal.addEventListener('abort', abort, { once: true })
-    release = () => {
-      unsubscribe()
-      signal.removeEventListener('abort', abort)
-    }
-    if (isSettled()) resolve()
-  })
-  await settled.finally(() => release())
+  await untilView(observer, isSettled, signal)
   const isReplacing = observer
     .view()
     .pods.some((pod) => pod.metadata.deletionTimestamp !== undefined && subjects.includes(subjectOf(pod) ?? ''))

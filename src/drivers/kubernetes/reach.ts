@@ -1,5 +1,5 @@
 import { get } from 'node:http'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ShivError } from '../../core/errors.ts'
 import type { Cluster, Endpoint } from '../../engine/ports.ts'
@@ -17,6 +17,13 @@ export interface Door {
 
 /** The node's proxy rules follow the endpoints within a second; this long it may take. */
 const PATIENCE_MS = 15_000
+/** How long a connected door may take over its answer. */
+const ANSWER_MS = 2000
+/**
+ * A shut door says so six times and then once a second, for the kernel rations such answers; to a connection that hears nothing TCP
+ * itself comes back after a second. So it is dialled anew sooner, and given the longer the longer all takes.
+ */
+const FIRST_DIAL_MS = 50
 
 /** Every NodePort of the Plan's services and databases that leads in. */
 export function doorsOf(plan: Plan, view: View, cluster: Cluster): Door[] {
@@ -52,39 +59,54 @@ export async function awaitDoors(doors: Door[], signal: AbortSignal): Promise<vo
   await Promise.all(doors.map((door) => awaitDoor(door, signal)))
 }
 
-/** Asks once: undefined when it answers well, else what happened. */
-export function knock(door: Door): Promise<string | undefined> {
-  const { host, port } = door.endpoint
-  if (door.path === undefined) {
-    return new Promise((resolve) => {
-      const socket = connect({ host, port, timeout: 1000 })
-      const end = (answer: string | undefined) => {
-        socket.destroy()
-        resolve(answer)
-      }
-      socket.on('connect', () => end(undefined))
-      socket.on('timeout', () => end('no answer'))
-      socket.on('error', (error) => end(error.message))
-    })
+/** Asks once: undefined when it answers well, else what happened. A connection that is not made within `dialMs` is given up. */
+export async function knock(door: Door, dialMs = 1000): Promise<string | undefined> {
+  const socket = connect(door.endpoint)
+  try {
+    await dialled(socket, dialMs)
+    if (door.path !== undefined) return await answerTo(socket, door.endpoint, door.path)
+    socket.destroy()
+    return undefined
+  } catch (error) {
+    socket.destroy()
+    return (error as Error).message
   }
-  return new Promise((resolve) => {
-    const asking = get({ host, port, path: door.path, timeout: 2000, agent: false }, (answer) => {
+}
+
+function dialled(socket: Socket, dialMs: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const late = setTimeout(() => reject(new Error('no answer')), dialMs)
+    socket.once('connect', () => {
+      clearTimeout(late)
+      resolve()
+    })
+    socket.once('error', (error) => {
+      clearTimeout(late)
+      reject(error)
+    })
+  })
+}
+
+function answerTo(socket: Socket, { host, port }: Endpoint, path: string): Promise<string | undefined> {
+  return new Promise((resolve, reject) => {
+    const asking = get({ createConnection: () => socket, host, port, path, timeout: ANSWER_MS }, (answer) => {
       answer.resume()
       const status = answer.statusCode ?? 0
       resolve(status >= 200 && status < 400 ? undefined : `it answered ${status}`)
     })
     asking.on('timeout', () => asking.destroy(new Error('no answer')))
-    asking.on('error', (error) => resolve(error.message))
+    asking.on('error', reject)
   })
 }
 
 async function awaitDoor(door: Door, signal: AbortSignal): Promise<void> {
-  const deadline = Date.now() + PATIENCE_MS
-  for (let pause = 5; ; pause = Math.min(pause * 2, 200)) {
-    const trouble = await knock(door)
+  const began = Date.now()
+  for (let pause = 5; ; pause = Math.min(pause * 2, 100)) {
+    const waited = Date.now() - began
+    const trouble = await knock(door, FIRST_DIAL_MS + waited / 4)
     if (trouble === undefined) return
     signal.throwIfAborted()
-    if (Date.now() > deadline) throw shut(door, trouble)
+    if (waited > PATIENCE_MS) throw shut(door, trouble)
     await delay(pause, undefined, { signal })
   }
 }

@@ -13,6 +13,7 @@ import { imagesOf, withImages, withNodePorts, withSecretVersions } from './prepa
 import { awaitDoors, doorsOf } from './reach.ts'
 import { makeSecrets } from './secrets.ts'
 import { subjectOf } from './state.ts'
+import { untilDrained } from './until-view.ts'
 
 const WORKLOADS = new Set(['Deployment', 'StatefulSet', 'DaemonSet', 'Job', 'CronJob'])
 /** They act on workloads, so they come with them. */
@@ -140,7 +141,7 @@ class Stage {
       const gone = await this.#applier.prune([...wanted, ...objects])
       await this.#applier.save()
       if (gone.length > 0) step.note(`removed ${gone.join(', ')}`)
-      await this.#await(targets, step)
+      await Promise.all([this.#await(targets, step), untilDrained(this.#observer, plan, context.signal)])
       await awaitRoutes(
         this.#observer,
         targets.map(({ subject }) => subject),

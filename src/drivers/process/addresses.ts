@@ -1,9 +1,8 @@
 import type { RunContext } from '../../engine/ports.ts'
 import type { Plan, ServicePlan } from '../../plan/types.ts'
-import type { DatabaseField } from '../../spec/model.ts'
 import { databaseValues, readCredentials, type Credentials } from '../database/credentials.ts'
 import { isAlive } from '../../core/process-identity.ts'
-import type { PortRegistry } from './port-registry.ts'
+import type { ChosenPort, PortRegistry } from './port-registry.ts'
 import { readRecords, type ProcessRecord } from './records.ts'
 import type { Addresses } from './service-environment.ts'
 
@@ -21,38 +20,49 @@ export async function allocateAddresses(
   const living = new Map(
     options.records.filter(({ identity }) => identity !== undefined && isAlive(identity)).map((record) => [record.id, record]),
   )
-  const portsOf = async (id: string, wanted: { name: string; preferred?: number }[]) => {
-    const ports: Record<string, number> = {}
-    for (const { name, preferred } of wanted) {
-      const held = living.get(id)?.ports[name]
-      ports[name] = held ?? (await choose(`${context.runId}/${id}/${name}`, preferred))
-    }
-    return ports
-  }
-  const choose = async (key: string, preferred: number | undefined) => {
-    const { port, moved } = await options.registry.choose(key, preferred)
-    if (moved !== undefined) {
-      const by = moved.by === undefined ? 'another process' : `${moved.by.command} (pid ${moved.by.pid})`
-      const message = `Port ${moved.from} of ${key.split('/').slice(1).join(' ')} is used by ${by}; it is ${port} now.`
-      context.emit({ kind: 'warning', code: 'PROCESS_PORT_MOVED', message })
-    }
-    return port
-  }
-  const databases = new Map<string, Record<DatabaseField, string>>()
-  for (const database of plan.databases) {
-    const ports = await portsOf(`@${database.name}`, [{ name: database.type }])
+  const databaseWants = plan.databases.map(({ name, type }) => wantsOf(`@${name}`, [{ name: type }]))
+  const replicaWants = plan.services.map((service) =>
+    Array.from({ length: service.replicas.min }, (_, index) =>
+      wantsOf(`${service.name}.${index + 1}`, wantedPorts(service, index)),
+    ),
+  )
+  const all = [...databaseWants, ...replicaWants.flat()].flat()
+  const held = ({ id, name }: Want): number | undefined => living.get(id)?.ports[name]
+  const open = all.filter((want) => held(want) === undefined)
+  const chosen = await options.registry.choose(
+    open.map(({ id, name, preferred }) => ({ key: `${context.runId}/${id}/${name}`, preferred })),
+  )
+  const fresh = new Map(open.map((want, index) => [want, chosen[index]?.port]))
+  for (const [index, want] of open.entries()) tellMove(want, chosen[index], context)
+  const portsOf = (wants: Want[]): Record<string, number> =>
+    Object.fromEntries(wants.map((want) => [want.name, held(want) ?? fresh.get(want) ?? 0]))
+
+  const databases = plan.databases.map((database, index) => {
     const credentials = options.credentials[database.name] ?? { user: '', password: '', name: '' }
-    databases.set(database.name, databaseValues(database, credentials, ports[database.type] ?? 0))
-  }
-  const services = new Map<string, Record<string, number>[]>()
-  for (const service of plan.services) {
-    const replicas: Record<string, number>[] = []
-    for (let index = 0; index < service.replicas.min; index += 1) {
-      replicas.push(await portsOf(`${service.name}.${index + 1}`, wantedPorts(service, index)))
-    }
-    services.set(service.name, replicas)
-  }
-  return { databases, services, serviceUrl: options.serviceUrl }
+    const port = portsOf(databaseWants[index] ?? [])[database.type] ?? 0
+    return [database.name, databaseValues(database, credentials, port)] as const
+  })
+  const services = plan.services.map(({ name }, index) => [name, (replicaWants[index] ?? []).map(portsOf)] as const)
+  return { databases: new Map(databases), services: new Map(services), serviceUrl: options.serviceUrl }
+}
+
+/** A port that a process is to have. */
+interface Want {
+  id: string
+  name: string
+  preferred?: number
+}
+
+function wantsOf(id: string, ports: Omit<Want, 'id'>[]): Want[] {
+  return ports.map((port) => ({ id, ...port }))
+}
+
+function tellMove({ id, name }: Want, chosen: ChosenPort | undefined, context: RunContext): void {
+  if (chosen?.moved === undefined) return
+  const { from, by } = chosen.moved
+  const holder = by === undefined ? 'another process' : `${by.command} (pid ${by.pid})`
+  const message = `Port ${from} of ${id} ${name} is used by ${holder}; it is ${chosen.port} now.`
+  context.emit({ kind: 'warning', code: 'PROCESS_PORT_MOVED', message })
 }
 
 /** A further port keeps production's number where it can: a service rarely lets it be configured. */
@@ -68,7 +78,7 @@ function wantedPorts(service: ServicePlan, replica: number): { name: string; pre
 
 /** Where what lives listens, by its records alone; nothing is chosen. */
 export async function addressesOfWorld(plan: Plan, context: RunContext, serviceUrl: Addresses['serviceUrl']): Promise<Addresses> {
-  const registry: PortRegistry = { choose: async () => ({ port: 0 }), forget: async () => undefined }
+  const registry: PortRegistry = { choose: async (wanted) => wanted.map(() => ({ port: 0 })), forget: async () => undefined }
   const credentials = await readCredentials(context.runDir)
   return allocateAddresses(plan, context, {
     registry,

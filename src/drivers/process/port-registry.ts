@@ -17,8 +17,8 @@ export interface ChosenPort {
 }
 
 export interface PortRegistry {
-  /** The port of a key: the one it had before if that is free, else `preferred` if free, else a free one; kept in ports.json. */
-  choose(key: string, preferred?: number): Promise<ChosenPort>
+  /** A port for each key, in the order of `wanted`: the one it had before if that is free, else `preferred` if free, else a free one; kept in ports.json. */
+  choose(wanted: { key: string; preferred?: number }[]): Promise<ChosenPort[]>
   /** Forgets every key that starts with `prefix`. */
   forget(prefix: string): Promise<void>
 }
@@ -36,15 +36,20 @@ export function createPortRegistry(home: string): PortRegistry {
       return result
     })
   }
+  const chooseOne = async (ports: Record<string, number>, key: string, preferred: number | undefined): Promise<ChosenPort> => {
+    const before = ports[key]
+    if (before !== undefined && (await isFree(before))) return { port: before }
+    const given = new Set(Object.values(ports))
+    const port = await pick(`${home}/${key}`, preferred, given)
+    ports[key] = port
+    return before === undefined ? { port } : { port, moved: { from: before, by: portOwner(before) } }
+  }
   return {
-    choose: (key, preferred) =>
+    choose: (wanted) =>
       update(async (ports) => {
-        const before = ports[key]
-        if (before !== undefined && (await isFree(before))) return { port: before }
-        const given = new Set(Object.values(ports))
-        const port = await pick(`${home}/${key}`, preferred, given)
-        ports[key] = port
-        return before === undefined ? { port } : { port, moved: { from: before, by: portOwner(before) } }
+        const chosen: ChosenPort[] = []
+        for (const { key, preferred } of wanted) chosen.push(await chooseOne(ports, key, preferred))
+        return chosen
       }),
     forget: (prefix) =>
       update(async (ports) => {

@@ -14,7 +14,7 @@ import { fillTemplates } from './templates.ts'
 
 const LONGEST_GRACE_MS = 10_000
 /** A process without a port is taken for started once it has lived this long. */
-const WORKER_PROOF_MS = 300
+const WORKER_PROOF_MS = 450
 
 export interface ServiceScope {
   plan: Plan

@@ -3,12 +3,14 @@ import type { HealthCheck } from './process-spec.ts'
 
 const FIRST_PAUSE_MS = 2
 const LONGEST_PAUSE_MS = 100
+/** A pause is this part of what the start has taken so far, so that asking adds little to it. */
+const SHARE = 1 / 16
 /** A service that has answered this long that its health path does not exist will not learn it. */
 const HOPELESS_MS = 5_000
 
 /**
- * Asks until it is healthy: a few milliseconds apart at first, then up to 100 ms. Not healthy within the time that a start may
- * take, or hopeless: the last reason. Throws the signal's reason when aborted.
+ * Asks until it is healthy: 2 ms apart at first, more rarely the longer it takes, at last every 100 ms. Not healthy within the time that
+ * a start may take, or hopeless: the last reason. Throws the signal's reason when aborted.
  */
 export async function untilHealthy(
   check: HealthCheck,
@@ -17,7 +19,7 @@ export async function untilHealthy(
   const began = performance.now()
   const deadline = began + check.startupMs
   let hopelessSince: number | undefined
-  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+  for (;;) {
     signal.throwIfAborted()
     const result = await check.probe(signal)
     signal.throwIfAborted()
@@ -27,6 +29,6 @@ export async function untilHealthy(
     if (!result.ok && (now > deadline || (hopelessSince !== undefined && now - hopelessSince > HOPELESS_MS))) {
       return { ok: false, reason: result.reason }
     }
-    await sleep(pause, undefined, { signal })
+    await sleep(Math.min(Math.max((now - began) * SHARE, FIRST_PAUSE_MS), LONGEST_PAUSE_MS), undefined, { signal })
   }
 }

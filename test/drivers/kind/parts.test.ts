@@ -105,6 +105,6 @@ test('mapped ports are bound to loopback, and Kubernetes picks from them', () =>
   }
   expect(config.nodes.map((one) => one.role)).toEqual(['control-plane', 'worker'])
   expect(new Set(config.nodes[0]?.extraPortMappings?.map((port) => port.listenAddress))).toEqual(new Set(['127.0.0.1']))
-  expect(config.kubeadmConfigPatches[0]).toContain('30000-30063')
+  expect(config.kubeadmConfigPatches.join('\n')).toContain('30000-30063')
   expect(kindConfig({ name: 'shop', image: undefined, workers: 0, mapped: false })).not.toContain('30000')
 })

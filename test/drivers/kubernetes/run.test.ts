@@ -104,6 +104,7 @@ describe.skipIf(why !== undefined)('a run in a real cluster', () => {
     expect(names(plan, 'deploy,svc')).toEqual(['deployment.apps/web', 'service/cache', 'service/cache-host', 'service/web'])
     expect(names(plan, 'cm')).toEqual(['configmap/kube-root-ca.crt', 'configmap/mine', 'configmap/shiv-inventory'])
     expect(names(plan, 'secret')).toEqual(['secret/cache-credentials'])
+    expect(names(plan, 'pod').filter((name) => name.startsWith('pod/api-'))).toEqual([])
   }, 120_000)
 
   it('puts back what somebody changed, and what somebody deleted', async () => {
