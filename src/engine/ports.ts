@@ -188,6 +188,8 @@ export interface ClusterDriver {
   /** Whether the cluster is there but its nodes do not run. */
   isStopped?(spec: Plan['cluster']): Promise<boolean>
   remove(spec: Plan['cluster']): Promise<void>
+  /** A PersistentVolume that is ready for a claim of the default class, in a cluster that has no such class yet; undefined where only that class makes volumes. */
+  makeVolume?(cluster: Cluster, claim: KubeObject): Promise<KubeObject | undefined>
   /** Ends when a creation that `ensure` returned from early is complete; throws what made it fail. */
   settled?(spec: Plan['cluster']): Promise<void>
 }

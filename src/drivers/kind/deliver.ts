@@ -6,6 +6,7 @@ import type { Engine } from '../docker/engine.ts'
 import { inspectHostImage, type HostImage } from './host-image.ts'
 import { importArchive } from './import.ts'
 import { catchLayers, type CaughtLayer } from './layer-catcher.ts'
+import { linkImages } from './link-layers.ts'
 import type { NodeLayers, NodeStore } from './node-store.ts'
 import { lackingLayers, ociArchive } from './oci-archive.ts'
 import { filterSaved } from './saved-archive.ts'
@@ -19,9 +20,11 @@ export interface DeliverOptions {
   home: string
   signal: AbortSignal
   progress(text: string): void
-  /** For tests and for engines that do not reach this process: never take single layers. */
+  /** For tests: neither single layers nor links, as on an engine that gives neither. */
   wholeArchives?: boolean
 }
+
+const noLayers: NodeLayers = { snapshots: new Set(), blobs: new Map() }
 
 interface Need {
   image: HostImage
@@ -56,7 +59,8 @@ export async function deliverImages(
     options.progress(`${(sentBytes / 1e6).toFixed(1)} MB`)
   }
   const refused = await sendLayers(small, layers, options, onBytes)
-  await sendArchives([...large, ...refused], layers, options, onBytes)
+  const unlinked = await linkLayers([...large, ...refused], layers, options, onBytes)
+  await sendArchives(unlinked, layers, options, onBytes)
   return { sentBytes, skipped }
 }
 
@@ -91,7 +95,7 @@ async function sendLayers(
     const images = needs.map((need) => need.image)
     await Promise.all(
       stores.map((store, index) => {
-        const node = layers[index] ?? { snapshots: new Set(), blobs: new Map() }
+        const node = layers[index] ?? noLayers
         return importArchive(engine, [store.node], ociArchive(images, caught, node), { signal, onBytes })
       }),
     )
@@ -103,6 +107,25 @@ async function sendLayers(
     return needs
   } finally {
     await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/** Links what the engine has unpacked into the nodes; returns the needs for which that cannot be. */
+async function linkLayers(
+  needs: Need[],
+  layers: NodeLayers[],
+  options: DeliverOptions,
+  onBytes: (count: number) => void,
+): Promise<Need[]> {
+  if (needs.length === 0 || options.wholeArchives) return needs
+  const nodes = options.stores.map((store, index) => ({ store, layers: layers[index] ?? noLayers }))
+  const images = needs.map((need) => need.image)
+  try {
+    return (await linkImages(images, nodes, { engine: options.engine, signal: options.signal, onBytes })) ? [] : needs
+  } catch (error) {
+    options.signal.throwIfAborted()
+    options.progress(`layers were not linked (${(error as Error).message.slice(0, 120)}), sending whole images`)
+    return needs
   }
 }
 

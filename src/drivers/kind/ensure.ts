@@ -29,6 +29,8 @@ export interface EnsureContext {
 
 /** How often a cluster that comes up is looked at. */
 const pollMs = 150
+/** While its credentials are not there yet: each look is a process in the node, beside what makes them. */
+const patientPollMs = 500
 /** For a node's API server to answer after its container started. */
 const startLimitMs = 180_000
 
@@ -162,7 +164,7 @@ async function waitUntilReachable(
     // A creation has its own end, and may pull an image first.
     if (creation === undefined && joined === undefined && Date.now() > limit) throw notReachable(spec.name, home)
     if (creation !== undefined) step.progress((await creationProgress(home)) ?? 'creating')
-    await new Promise((resolve) => setTimeout(resolve, pollMs))
+    await new Promise((resolve) => setTimeout(resolve, fresh ? pollMs : patientPollMs))
   }
 }
 

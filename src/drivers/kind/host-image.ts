@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { orMissing, type Engine } from '../docker/engine.ts'
+import { type GraphDriver, layerFolders } from './engine-layers.ts'
 
 /** An image of the host, as a node needs to know it. */
 export interface HostImage {
@@ -13,6 +14,8 @@ export interface HostImage {
   diffIds: string[]
   /** As far as the engine tells; 0 where it does not. Aligned with `diffIds`. */
   layerBytes: number[]
+  /** Where the engine keeps each layer unpacked; empty where it does not tell. Aligned with `diffIds`. */
+  folders: string[]
   /** The OCI configuration that travels with single layers: the same facts as the engine's, in a form that follows from `id`. */
   config: Buffer
   configDigest: string
@@ -27,6 +30,7 @@ interface Inspected {
   Author?: string
   Config: Record<string, unknown> | null
   RootFS: { Layers?: string[] }
+  GraphDriver?: GraphDriver | null
 }
 
 /** Reads an image of the host; undefined where the host has none of that name, or names it by digest only. */
@@ -42,6 +46,7 @@ export async function inspectHostImage(engine: Engine, reference: string): Promi
     id: inspected.Id,
     diffIds,
     layerBytes: await layerSizes(engine, reference, diffIds.length),
+    folders: layerFolders(inspected.GraphDriver, diffIds.length),
     config,
     configDigest: sha256(config),
   }
@@ -93,11 +98,17 @@ function toOciConfig(image: Inspected, diffIds: string[]): unknown {
 /** The history holds the sizes, newest first, with empty entries between; it tells nothing when the counts differ. */
 async function layerSizes(engine: Engine, reference: string, count: number): Promise<number[]> {
   const history = await engine.json<{ Size: number; CreatedBy: string }[]>('GET', `/images/${reference}/history`)
-  const sized = history.map((entry) => entry.Size).toReversed()
-  if (sized.length === count) return sized
-  const filled = sized.filter((size) => size > 0)
-  if (filled.length === count) return filled
-  const total = sized.reduce((sum, size) => sum + size, 0)
+  return sizesOf(history.toReversed(), count)
+}
+
+/** Sizes of `count` layers from a history, oldest first. Which empty entries are layers too is not said: a folder made by WORKDIR is one. */
+export function sizesOf(history: { Size: number; CreatedBy: string }[], count: number): number[] {
+  const sizes = (entries: typeof history): number[] => entries.map(({ Size }) => Size)
+  const filled = history.filter(({ Size }) => Size > 0)
+  const working = history.filter(({ Size, CreatedBy }) => Size > 0 || /^(RUN|COPY|ADD|WORKDIR) /.test(CreatedBy))
+  const told = [history, filled, working].find((entries) => entries.length === count)
+  if (told !== undefined) return sizes(told)
+  const total = sizes(history).reduce((sum, size) => sum + size, 0)
   // Not to be told apart: the whole size on the lowest layer, where base images have theirs.
   return Array.from({ length: count }, (_, index) => (index === 0 ? total : 0))
 }

@@ -2,19 +2,22 @@ import { readText, type Engine } from '../docker/engine.ts'
 import { execInContainer } from '../docker/exec.ts'
 import type { IncomingMessage } from 'node:http'
 
-/** Streams one archive into the containerd of several nodes at once, at the pace of the slowest. Throws with what `ctr` said. */
+const plainImport = ['ctr', '-n', 'k8s.io', 'images', 'import', '--all-platforms', '-']
+
+/**
+ * Streams one archive into the containerd of several nodes at once, at the pace of the slowest. Throws with what the command said,
+ * which is containerd's own import where none is given.
+ */
 export async function importArchive(
   engine: Engine,
   nodes: string[],
   archive: AsyncIterable<Buffer>,
-  options: { signal: AbortSignal; onBytes?(count: number): void },
+  options: { signal: AbortSignal; onBytes?(count: number): void; command?: string[] },
 ): Promise<void> {
   const imports = await Promise.all(
     nodes.map(async (node) => ({
       node,
-      exec: await execInContainer(engine, node, ['ctr', '-n', 'k8s.io', 'images', 'import', '--all-platforms', '-'], {
-        signal: options.signal,
-      }),
+      exec: await execInContainer(engine, node, options.command ?? plainImport, { signal: options.signal }),
     })),
   )
   const abort = (): void => imports.forEach(({ exec }) => exec.destroy())

@@ -15,6 +15,7 @@ import { answers, deleteCluster, ensureCluster, notOurs } from './ensure.ts'
 import { openClusterHome } from './home.ts'
 import { openNodeStore, type NodeStore } from './node-store.ts'
 import { collectNodeImages, dropNodeImages } from './collect.ts'
+import { makeNodeVolume } from './volume.ts'
 import { describeCluster, type Reach } from './reach.ts'
 
 export interface KindDriverOptions {
@@ -147,6 +148,13 @@ export function createKindDriver(options: KindDriverOptions = {}): KindDriver {
     async dropImages(cluster, names) {
       const { stores } = await storesOf(cluster)
       await Promise.all(stores.map((store) => dropNodeImages(store, names)))
+    },
+    async makeVolume({ nodes }, claim) {
+      const [node, ...others] = nodes
+      // Where a pod may go to several nodes, its volume is made once the scheduler has chosen.
+      return node === undefined || others.length > 0
+        ? undefined
+        : makeNodeVolume(await connectEngine(environment), node.name, claim)
     },
     settled: async (spec) => creations.get(spec.name),
     close() {

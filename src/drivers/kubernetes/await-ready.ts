@@ -6,7 +6,7 @@ import type { Pod } from './objects.ts'
 import type { Observer, View } from './observer.ts'
 import { type Problem, problemError } from './problem.ts'
 import { subjectOf } from './state.ts'
-import { currentPods, findWorkload, isRolledOut, stuckPods } from './rollout.ts'
+import { currentPods, findWorkload, hasSucceeded, isRolledOut, stuckPods } from './rollout.ts'
 import { untilView } from './until-view.ts'
 
 /** A workload that must become ready. */
@@ -137,7 +137,9 @@ function overdue(): Problem {
 function isReady(view: View, target: Target): boolean {
   const workload = findWorkload(view, target.kind, target.name)
   if (workload === undefined || workload.metadata.uid !== target.uid) return false
-  if ((workload.metadata.generation ?? 0) < target.generation || !isRolledOut(target.kind, workload)) return false
+  if ((workload.metadata.generation ?? 0) < target.generation) return false
+  if (hasSucceeded(view, target.kind, workload)) return true
+  if (!isRolledOut(target.kind, workload)) return false
   return (currentPods(view, target.kind, workload) ?? []).every((pod) => isOfThisLife(pod, target.startedAfter))
 }
 

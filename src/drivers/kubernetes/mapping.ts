@@ -37,6 +37,7 @@ const KNOWN: Resource[] = [
   ...known('discovery.k8s.io/v1', true, { EndpointSlice: 'endpointslices' }),
   ...known('rbac.authorization.k8s.io/v1', true, { Role: 'roles', RoleBinding: 'rolebindings' }),
   ...known('rbac.authorization.k8s.io/v1', false, { ClusterRole: 'clusterroles', ClusterRoleBinding: 'clusterrolebindings' }),
+  ...known('storage.k8s.io/v1', false, { StorageClass: 'storageclasses' }),
   ...known('apiregistration.k8s.io/v1', false, { APIService: 'apiservices' }),
 ]
 

@@ -82,6 +82,7 @@ export interface Workload extends Live {
   spec: {
     replicas?: number
     suspend?: boolean
+    completions?: number
     backoffLimit?: number
     schedule?: string
     selector?: { matchLabels?: Record<string, string> }

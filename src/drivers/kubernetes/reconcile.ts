@@ -14,6 +14,7 @@ import { awaitDoors, doorsOf } from './reach.ts'
 import { makeSecrets } from './secrets.ts'
 import { subjectOf } from './state.ts'
 import { untilDrained } from './until-view.ts'
+import { awaitVolumes } from './volumes.ts'
 
 const WORKLOADS = new Set(['Deployment', 'StatefulSet', 'DaemonSet', 'Job', 'CronJob'])
 /** They act on workloads, so they come with them. */
@@ -29,8 +30,8 @@ export interface Reconciliation {
   building: Promise<Map<string, string>>
   /** Starts to watch the namespace; called once it is there. */
   watch(): Promise<Observer>
-  /** Called when the services' images have arrived; for what must not compete with them. */
-  afterImages(): void
+  /** Called when the services answer; for what must not compete with them. */
+  afterServices(): void
 }
 
 /**
@@ -81,12 +82,12 @@ async function bringToLife(
   )
   const built = withImages(rest, references)
   await Promise.all([delivery.bring(imagesOf(built)), databasesReady])
-  work.afterImages()
   await stage.migrations(built.filter(isMigration))
   await stage.services(
     built.filter((object) => !isMigration(object)),
     [...objects, ...secrets],
   )
+  work.afterServices()
 }
 
 /** The first to fail ends both; the first's value otherwise. */
@@ -124,7 +125,9 @@ class Stage {
 
   async databases(objects: KubeObject[]): Promise<void> {
     if (objects.length === 0) return
-    await this.#delivery.bring(imagesOf(objects))
+    const { client, plan, driver, cluster, context } = this.#work
+    const volumes = awaitVolumes(client, objects, { namespace: plan.namespace, driver, cluster, signal: context.signal })
+    await Promise.all([this.#delivery.bring(imagesOf(objects)), volumes])
     await this.#bringUp('databases', objects)
   }
 

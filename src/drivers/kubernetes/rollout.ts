@@ -19,6 +19,17 @@ export function isRolledOut(kind: string, workload: Workload): boolean {
   return (status?.updatedReplicas ?? 0) >= desired
 }
 
+/** Whether the one pod of a Job has done its work: the Job itself says so only seconds later. */
+export function hasSucceeded(view: View, kind: string, workload: Workload): boolean {
+  if (kind !== 'Job' || (workload.spec.completions ?? 1) !== 1) return false
+  return (currentPods(view, kind, workload) ?? []).some(
+    ({ spec, status: { phase, containerStatuses = [] } }) =>
+      phase === 'Succeeded' ||
+      (containerStatuses.length === spec.containers.length &&
+        containerStatuses.every(({ state }) => state?.terminated?.exitCode === 0)),
+  )
+}
+
 /** The pods of a workload's newest revision; undefined while the controller has not made that revision yet. */
 export function currentPods(view: View, kind: string, workload: Workload): Pod[] | undefined {
   const { uid, generation } = workload.metadata

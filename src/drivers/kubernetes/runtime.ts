@@ -138,7 +138,7 @@ export function createKindRuntime(options: { home: string; cluster: ClusterDrive
           context: inner,
           building,
           watch: () => watchRun(plan, cluster, client, context),
-          afterImages() {
+          afterServices() {
             if (!plan.objects.some(({ kind }) => kind === 'HorizontalPodAutoscaler')) return
             ensureMetricsServer(client, bring, context.signal).catch((error: unknown) => warnOfMetrics(context, error))
           },

@@ -24,6 +24,7 @@ const image: HostImage = {
   id: 'sha256:00',
   diffIds: [base, modules, code],
   layerBytes: [10, 20, 4],
+  folders: [],
   config,
   configDigest: sha256(config),
 }

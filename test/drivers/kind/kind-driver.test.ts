@@ -8,6 +8,7 @@ import type { Cluster, Step } from '../../../src/engine/ports.ts'
 import { connectEngine } from '../../../src/drivers/docker/engine.ts'
 import { createImageBuilder } from '../../../src/drivers/docker/image-builder.ts'
 import { createKindDriver, type KindDriver } from '../../../src/drivers/kind/kind-driver.ts'
+import { findLayerRoot } from '../../../src/drivers/kind/engine-layers.ts'
 import { probeReach } from '../../../src/drivers/kind/reach.ts'
 import { dockerHas, kindHas } from '../docker/available.ts'
 
@@ -39,9 +40,9 @@ describe.skipIf(!dockerHas('busybox:1.36') || !kindHas())('a real cluster', { ti
     )
   const kubectl = (...args: string[]): string =>
     execFileSync('docker', ['exec', node, 'kubectl', '--kubeconfig=/etc/kubernetes/admin.conf', ...args], { encoding: 'utf8' })
-  const build = async (code: string): Promise<string> => {
+  const build = async (code: string, modules = 'head -c 3000000 /dev/urandom > /modules'): Promise<string> => {
     writeFileSync(join(context, 'code'), code)
-    const dockerfile = 'FROM busybox:1.36\nRUN head -c 3000000 /dev/urandom > /modules\nCOPY code /code\n'
+    const dockerfile = `FROM busybox:1.36\nRUN ${modules}\nCOPY code /code\n`
     const source = { kind: 'build' as const, context, dockerfile: { text: dockerfile }, args: {}, ignore: [] }
     const image = { service: 'app', repository: `shiv.local/${workspace}/app`, source }
     const call = { signal: new AbortController().signal, environment: process.env, progress: () => undefined }
@@ -142,6 +143,29 @@ describe.skipIf(!dockerHas('busybox:1.36') || !kindHas())('a real cluster', { ti
     await deliver([fourth])
     expect(printed('four', fourth)).toBe('four')
     expect(images()).toContain(fourth)
+  })
+
+  test('a large image gets into the node by links, without its bytes, and goes from it like any other', async ({ skip }) => {
+    if ((await findLayerRoot(await connectEngine(process.env))) === undefined) return skip('this engine keeps layers otherwise')
+    const large = await build('large', 'mkdir /gone && touch /gone/too && head -c 60000000 /dev/zero > /modules')
+    const ctr = (...args: string[]): string =>
+      execFileSync('docker', ['exec', node, 'ctr', '-n', 'k8s.io', ...args], { encoding: 'utf8' })
+    const snapshots = (): string[] => ctr('snapshots', 'ls').match(/^\S+/gm) ?? []
+    const before = snapshots()
+    expect((await deliver([large])).sentBytes).toBeLessThan(100_000)
+    expect(await deliver([large])).toEqual({ sentBytes: 0, skipped: [] })
+    const made = snapshots().filter((key) => !before.includes(key))
+    expect(made.length).toBeGreaterThanOrEqual(2)
+    expect(made.filter((key) => !key.startsWith('sha256:'))).toEqual([])
+    expect(printed('large', large)).toBe('large')
+    expect(execFileSync('docker', ['exec', node, 'ls', '/var/lib/shiv-layers'], { encoding: 'utf8' })).toBe('')
+    // A service's next image has one layer of its own; the others are there.
+    const next = await build('next', 'mkdir /gone && touch /gone/too && head -c 60000000 /dev/zero > /modules')
+    expect((await deliver([next])).sentBytes).toBeLessThan(100_000)
+    expect(printed('next', next)).toBe('next')
+    kubectl('delete', 'pod', 'large', 'next', '--now')
+    await driver.dropImages?.(cluster, [large, next])
+    await until(() => (made.some((key) => snapshots().includes(key)) ? undefined : true))
   })
 
   test('a NodePort answers on loopback through a mapped port, and at the address of the node where that is within reach', async () => {

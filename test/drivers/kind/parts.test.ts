@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { oldImages } from '../../../src/drivers/kind/collect.ts'
 import { kindConfig } from '../../../src/drivers/kind/config.ts'
+import { sizesOf } from '../../../src/drivers/kind/host-image.ts'
 import type { NodeContainer } from '../../../src/drivers/kind/containers.ts'
 import { chainIds, parseBlobs, parseImages, parseSnapshots } from '../../../src/drivers/kind/node-store.ts'
 import { describeCluster } from '../../../src/drivers/kind/reach.ts'
@@ -107,4 +108,19 @@ test('mapped ports are bound to loopback, and Kubernetes picks from them', () =>
   expect(new Set(config.nodes[0]?.extraPortMappings?.map((port) => port.listenAddress))).toEqual(new Set(['127.0.0.1']))
   expect(config.kubeadmConfigPatches.join('\n')).toContain('30000-30063')
   expect(kindConfig({ name: 'shop', image: undefined, workers: 0, mapped: false })).not.toContain('30000')
+})
+
+describe('sizes of layers', () => {
+  const entry = (Size: number, CreatedBy: string) => ({ Size, CreatedBy })
+
+  test('come from a history, whose empty entries are layers only where they make a folder', () => {
+    const base = [entry(126, ''), entry(0, '/bin/sh -c #(nop)  CMD ["node"]')]
+    const own = [entry(0, 'ENV A=b'), entry(0, 'WORKDIR /app'), entry(4, 'COPY /app ./ # buildkit'), entry(0, 'CMD ["node"]')]
+    expect(sizesOf([...base, ...own], 3)).toEqual([126, 0, 4])
+    expect(sizesOf([...base, ...own], 2)).toEqual([126, 4])
+  })
+
+  test('are put on the lowest layer where they cannot be told apart', () => {
+    expect(sizesOf([entry(1, 'COPY a'), entry(2, 'COPY b')], 3)).toEqual([3, 0, 0])
+  })
 })
