@@ -9,6 +9,7 @@ import { untilCollection } from './until.ts'
 const DEFAULT = 'storageclass.kubernetes.io/is-default-class'
 /** A cluster that has no default class by then has none: the diagnosis of what does not get its volume says so. */
 const LIMIT_MS = 60_000
+const NUDGE_MS = 500
 
 interface StatefulSpec {
   replicas?: number
@@ -38,16 +39,48 @@ export async function awaitVolumes(
   const present = (await client.call<{ items: Live[] | null }>('GET', collection, { signal })).items ?? []
   const liveOf = ({ metadata: { name } }: KubeObject) => present.find(({ metadata }) => metadata.name === name)
   const missing = claims.filter((claim) => liveOf(claim) === undefined)
-  const isPending = present.some((live) => claims.some(({ metadata }) => metadata.name === live.metadata.name) && !isBound(live))
+  const isPending = present.some(
+    (live) => claims.some(({ metadata }) => metadata.name === live.metadata.name) && phaseOf(live) !== 'Bound',
+  )
   const volumes = isPending ? [undefined] : await Promise.all(missing.map((claim) => driver.makeVolume?.(cluster, claim)))
   if (volumes.includes(undefined)) return untilHolds(client, knownPath('StorageClass'), (all) => all.some(isDefault), signal)
-  const objectsOf = (claim: KubeObject, volume: KubeObject | undefined) => (volume ? [boundTo(claim, volume), volume] : [])
-  const made = missing.flatMap((claim, index) => objectsOf(claim, volumes[index]))
-  await Promise.all(made.map((body) => client.call('POST', knownPath(body.kind, body.metadata.namespace), { body, signal })))
-  const names = missing.map(({ metadata }) => metadata.name)
-  const areBound = (all: Live[]): boolean =>
-    names.every((name) => all.some((live) => live.metadata.name === name && isBound(live)))
-  return untilHolds(client, collection, areBound, signal)
+  await bindAll(client, missing, volumes as KubeObject[], collection, signal)
+}
+
+/**
+ * Volumes first, and claims once the cluster has taken note of them: a claim whose volume is not known yet is looked at again only at
+ * the next round, 15 s later.
+ */
+async function bindAll(
+  client: KubeClient,
+  claims: KubeObject[],
+  volumes: KubeObject[],
+  collection: string,
+  signal: AbortSignal,
+): Promise<void> {
+  await createAll(client, volumes, signal)
+  await untilHolds(client, knownPath('PersistentVolume'), (all) => areIn(all, volumes, 'Available'), signal)
+  const bound = claims.flatMap((claim, index) => (volumes[index] ? [boundTo(claim, volumes[index])] : []))
+  await createAll(client, bound, signal)
+  let areBound = false
+  const isOver = untilHolds(client, collection, (all) => areIn(all, claims, 'Bound'), signal).then(() => (areBound = true))
+  while (!(await Promise.race([isOver, delay(NUDGE_MS, areBound, { signal })]))) await nudge(client, claims, signal)
+}
+
+/** The binder drops a claim at the first conflict over its volume, and takes it up again when it changes, or 15 s later. */
+async function nudge(client: KubeClient, claims: KubeObject[], signal: AbortSignal): Promise<void> {
+  const body = { metadata: { annotations: { 'shiv.dev/looked-at': new Date().toISOString() } } }
+  const contentType = 'application/merge-patch+json'
+  const pathTo = ({ kind, metadata: { namespace, name } }: KubeObject) => knownPath(kind, namespace, name)
+  await Promise.all(claims.map((claim) => client.call('PATCH', pathTo(claim), { body, contentType, signal })))
+}
+
+async function createAll(client: KubeClient, objects: KubeObject[], signal: AbortSignal): Promise<void> {
+  await Promise.all(objects.map((body) => client.call('POST', knownPath(body.kind, body.metadata.namespace), { body, signal })))
+}
+
+function areIn(all: Live[], objects: KubeObject[], phase: string): boolean {
+  return objects.every(({ metadata }) => all.some((live) => live.metadata.name === metadata.name && phaseOf(live) === phase))
 }
 
 /** The claims that a StatefulSet will make for its pods, where they leave the class to the cluster. */
@@ -95,6 +128,6 @@ function isDefault({ metadata }: Live): boolean {
   return metadata.annotations?.[DEFAULT] === 'true'
 }
 
-function isBound(claim: Live): boolean {
-  return (claim['status'] as { phase?: string } | undefined)?.phase === 'Bound'
+function phaseOf(live: Live): string | undefined {
+  return (live['status'] as { phase?: string } | undefined)?.phase
 }

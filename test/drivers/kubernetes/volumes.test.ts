@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { Readable } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import { describeVolume } from '../../../src/drivers/kind/volume.ts'
 import type { KubeClient } from '../../../src/drivers/kubernetes/client.ts'
@@ -17,24 +19,35 @@ const set: KubeObject = {
 }
 const standard = { metadata: { name: 'standard', annotations: { 'storageclass.kubernetes.io/is-default-class': 'true' } } }
 
+const listOf = (items: unknown[]) => ({ metadata: { resourceVersion: '1' }, items })
+
 /** A cluster of which only lists are asked: what was posted is there, and a claim that names its volume is bound. */
-function fakeCluster(classes: unknown[], claims: unknown[] = []) {
+function fakeCluster(classes: unknown[], claims: unknown[] = [], isDropped = false) {
   const posted: KubeObject[] = []
   const asked: string[] = []
+  let nudged = () => {}
+  const isNudged = new Promise<void>((resolve) => (nudged = resolve))
   let late: unknown[] = classes
   const client = {
     async call(verb: string, path: string, options: { body?: KubeObject } = {}) {
       asked.push(`${verb} ${path}`)
+      if (verb === 'PATCH') return nudged()
       if (verb === 'POST') return void posted.push(options.body!)
-      const bound = posted
-        .filter(({ kind }) => kind === 'PersistentVolumeClaim')
-        .map((claim) => ({ ...claim, status: { phase: 'Bound' } }))
-      const items = path.includes('storageclasses') ? late : [...claims, ...bound]
+      const inPhase = (phase: string, kind: string) =>
+        posted.filter((object) => object.kind === kind).map((object) => ({ ...object, status: { phase } }))
+      if (path.endsWith('persistentvolumes')) return listOf(inPhase('Available', 'PersistentVolume'))
+      const items = path.includes('storageclasses')
+        ? late
+        : [...claims, ...inPhase(isDropped ? 'Pending' : 'Bound', 'PersistentVolumeClaim')]
       late = [standard]
-      return { metadata: { resourceVersion: '1' }, items }
+      return listOf(items)
     },
-    stream: (_path: string, signal: AbortSignal) =>
-      new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error))),
+    async stream(_path: string, signal: AbortSignal) {
+      await Promise.race([isNudged, once(signal, 'abort')])
+      signal.throwIfAborted()
+      const object = { ...posted.find(({ kind }) => kind === 'PersistentVolumeClaim')!, status: { phase: 'Bound' } }
+      return Readable.from([`${JSON.stringify({ type: 'MODIFIED', object })}\n`], { encoding: 'utf8' })
+    },
   } as unknown as KubeClient
   return { client, posted, asked }
 }
@@ -50,14 +63,9 @@ const make: ClusterDriver['makeVolume'] = async (_cluster, claim) =>
 
 describe('volumes of a cluster in the making', () => {
   test('are made with their claims, bound to each other, before a pod asks', async () => {
-    const { client, posted } = fakeCluster([])
+    const { client, posted, asked } = fakeCluster([])
     await awaitVolumes(client, [set], options(make))
     expect(posted).toMatchObject([
-      {
-        kind: 'PersistentVolumeClaim',
-        metadata: { name: 'data-orders-db-0', namespace: 'shop', labels: { team: 'shop', database: 'orders-db' } },
-        spec: { storageClassName: 'standard', volumeName: 'pvc-of-data-orders-db-0', accessModes: ['ReadWriteOnce'] },
-      },
       {
         kind: 'PersistentVolume',
         metadata: { annotations: { 'pv.kubernetes.io/provisioned-by': 'rancher.io/local-path' } },
@@ -68,7 +76,22 @@ describe('volumes of a cluster in the making', () => {
           hostPath: { path: '/var/local-path-provisioner/pvc-of-data-orders-db-0_shop_data-orders-db-0' },
         },
       },
+      {
+        kind: 'PersistentVolumeClaim',
+        metadata: { name: 'data-orders-db-0', namespace: 'shop', labels: { team: 'shop', database: 'orders-db' } },
+        spec: { storageClassName: 'standard', volumeName: 'pvc-of-data-orders-db-0', accessModes: ['ReadWriteOnce'] },
+      },
     ])
+    // The claim comes after the cluster has said that it knows the volume.
+    const known = asked.findIndex((call) => call.endsWith('/persistentvolumes') && call.startsWith('GET'))
+    expect(asked.findIndex((call) => call.startsWith('POST') && call.endsWith('/persistentvolumeclaims'))).toBeGreaterThan(known)
+    expect(known).toBeGreaterThan(0)
+  })
+
+  test('are asked for again when the cluster dropped a claim at a conflict', async () => {
+    const { client, asked } = fakeCluster([], [], true)
+    await awaitVolumes(client, [set], options(make))
+    expect(asked).toContain('PATCH /api/v1/namespaces/shop/persistentvolumeclaims/data-orders-db-0')
   })
 
   test('are left to the default class where there is one, and it is waited for where the driver makes none', async () => {
