@@ -78,6 +78,18 @@ describe.skipIf(why !== undefined)('hot reload of pods', () => {
       expect(await run.verified()).toEqual([[], []])
     })
 
+    it('lets requests go when an order is given up while they wait', async () => {
+      const giveUp = new AbortController()
+      const order = run.orders.next()
+      const hold = async () => {
+        const letGo = await order.hold()
+        giveUp.abort(new Error('given up'))
+        return letGo
+      }
+      await expect(reload.apply(run.plan, { ...order, hold, signal: giveUp.signal }, run.context)).rejects.toThrow('given up')
+      expect(run.orders.phases).toEqual(['sent', 'applied', 'hold', 'let go'])
+    })
+
     it('says what each pod holds', async () => {
       const mark = run.orders.tree.mark()
       expect(await reload.holdings(run.plan, 'web', run.context)).toEqual(
