@@ -132,7 +132,7 @@ export class RunReloader {
       return [
         name,
         {
-          isCurrent: service.isCurrent && replicas.every(({ mark }) => mark === service.currentMark),
+          isCurrent: service.isCurrent && replicas.every(({ mark }) => holds(mark, service.currentMark)),
           mark: service.currentMark,
           replicas,
         },
@@ -252,6 +252,7 @@ export class RunReloader {
       await this.parts.restart()
       trace.passed('served')
     } catch (error) {
+      this.services.get(service)?.noteUnmade(files)
       end.outcome = 'failed'
       end.error = toErrorShape(error)
     }
@@ -284,6 +285,11 @@ export class RunReloader {
     await mkdir(join(this.parts.folder, 'reload'), { recursive: true, mode: 0o700 })
     await writeFileAtomic(this.keptFile(service), JSON.stringify(state))
   }
+}
+
+/** Nothing was edited since the image was made: then any replica of it is right. */
+function holds(mark: string | undefined, wanted: string): boolean {
+  return wanted === '' || mark === wanted
 }
 
 async function readKept(path: string): Promise<KeptState | undefined> {

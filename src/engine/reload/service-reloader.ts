@@ -44,6 +44,8 @@ export class ServiceReloader {
   private phase: 'idle' | 'early' | 'applied' = 'idle'
   /** Saves of a loop that was given up: the next one answers them too, and its clock began with them. */
   private owed: { paths: string[]; savedAt: number; seenAt: number } | undefined
+  /** Saves that asked for the run to be made anew, which failed: what runs is of before them until it succeeds. */
+  private readonly unmade = new Set<string>()
 
   constructor(service: ServicePlan, parts: ReloaderParts) {
     this.service = service
@@ -64,6 +66,7 @@ export class ServiceReloader {
     this.book.clear()
     this.built.clear()
     this.owed = undefined
+    this.unmade.clear()
     this.isDue = false
     this.mark = ''
   }
@@ -108,6 +111,11 @@ export class ServiceReloader {
     return this.pending.size > 0 || !this.isComplete || this.owed !== undefined || this.isDue
   }
 
+  /** These saves could not be answered by making the run anew. Other saves go on being brought, and say so. */
+  noteUnmade(paths: string[]): void {
+    for (const path of paths) this.unmade.add(path)
+  }
+
   /** Gives up what is being done and does nothing until resumed; saves are gathered meanwhile. */
   async pause(): Promise<void> {
     this.isPaused = true
@@ -141,7 +149,7 @@ export class ServiceReloader {
   }
 
   get isCurrent(): boolean {
-    return !this.hasWork && this.turn === undefined
+    return !this.hasWork && this.turn === undefined && this.unmade.size === 0
   }
 
   private hear(batch: WatchBatch): void {
@@ -284,8 +292,12 @@ export class ServiceReloader {
   ): Promise<void> {
     const failed = outcome.replicas.filter(({ state }) => state === 'failed')
     const ready = outcome.replicas.filter(({ state }) => state === 'ready')
+    const unmade = [...this.unmade].map(
+      (path) => `${path} is not in what runs yet: making it anew failed; save it again when it is mended, or: shiv start`,
+    )
     const remarks = [
       ...work.remarks,
+      ...unmade,
       ...refused,
       ...new Set(outcome.replicas.flatMap(({ refused = [] }) => refused.map(({ path, cause }) => `${path}: ${cause}`))),
     ]

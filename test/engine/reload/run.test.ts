@@ -146,6 +146,13 @@ test('a service.yaml that is wrong keeps what runs, and says what is wrong', asy
   expect((await engine.status({ ...target(), all: false }))[0]!.state).toBe('running')
   save('second')
   await until(() => orders.length === 1)
+  await until(async () => (await engine.loops(target())).loops.length === 2)
+  expect((await engine.loops(target())).loops[1]!.remarks).toEqual([
+    expect.stringContaining('service.yaml is not in what runs yet'),
+  ])
+  expect((await engine.status({ ...target(), all: false }))[0]!.services[0]!.reload!.isCurrent).toBe(false)
+  save('name: users\nlanguage: node\ncommand: [node, server.js]\n', 'users/service.yaml')
+  await until(async () => (await engine.status({ ...target(), all: false }))[0]!.services[0]!.reload!.isCurrent)
 })
 
 test('edits of while no daemon was there are found by the next one', async () => {
