@@ -70,7 +70,6 @@ function whatHappened(loop: Loop): string {
   const did: Record<Loop['action'], string> = {
     sync: `synced ${replicas}`,
     build: `built, synced ${replicas}`,
-    install: `installed in ${replicas}`,
     restart: loop.spans.some(({ name, ms }) => name === 'built' && ms > 1) ? 'built' : '',
     image: 'another image',
     plan: 'another plan',

@@ -37,6 +37,7 @@ const PLACES = [/^\s*(?:\.\/)?([\w@./-]+\.\w+):(\d+)(?::(\d+))?/, /^\s*(?:\.\/)?
 
 /** A build that failed, with the compiler's own places first. */
 export function buildFailed(service: ServicePlan, argv: string[], result: { code: number; lines: string[] }): ShivError {
+  if (result.code === 127 && result.lines.length === 0) return toolMissing(service, argv[0] ?? '')
   const lines = result.lines.map((line) => harmless(line)).filter((line) => line.trim() !== '')
   const place = lines.map(placeOf).find((found) => found !== undefined)
   const where = place ? ` at ${place}` : ''
@@ -45,6 +46,17 @@ export function buildFailed(service: ServicePlan, argv: string[], result: { code
     evidence: lines.slice(-20),
     hint: `mend it and save, or see it whole: cd ${service.root} && ${argv.join(' ')}`,
   })
+}
+
+function toolMissing(service: ServicePlan, tool: string): ShivError {
+  return new ShivError(
+    `${service.name} is built by \`${tool}\` on this machine, which is not on PATH; the version before goes on serving.`,
+    {
+      code: 'RELOAD_TOOL_MISSING',
+      exit: 3,
+      hint: `install ${tool}, or have an image built for each save: reload: { rules: [{ files: ["**/*"], do: image }] } in ${service.name}'s service.yaml`,
+    },
+  )
 }
 
 function placeOf(line: string): string | undefined {

@@ -18,15 +18,17 @@ export interface Work {
   remarks: string[]
 }
 
-/** The strongest of what is asked for: another Plan above another image, an install above a build, a build above a copy. `restart` is the policy's own. */
+/** The strongest of what is asked for: another Plan above another image, above a build, above a copy. `restart` is the policy's own. */
 export function workOf(verdicts: Judged[], restart: ReloadRestart): Work {
   const of = (action: Verdict['action']) => verdicts.filter(({ verdict }) => verdict.action === action)
-  const remarks = of('unmatched').map(({ path, verdict }) => `${path}: ${verdict.why}`)
+  const remarks = [
+    ...of('unmatched').map(({ path, verdict }) => `${path}: ${verdict.why}`),
+    ...of('install').map(({ path }) => `${path}: nothing is installed inside containers yet, so another image is built`),
+  ]
   const builds = [...new Set(of('build').map(({ verdict }) => verdict.decidedBy as BuildRule))]
   const action: LoopAction =
     (of('plan').length > 0 && 'plan') ||
-    (of('image').length > 0 && 'image') ||
-    (of('install').length > 0 && 'install') ||
+    (of('image').length + of('install').length > 0 && 'image') ||
     (builds.length > 0 && 'build') ||
     (of('sync').length > 0 && 'sync') ||
     'none'

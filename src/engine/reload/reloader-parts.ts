@@ -26,7 +26,7 @@ export interface ReloaderParts {
   /** Asks the service through the front door; resolves when the answer came. */
   ask(service: string, signal: AbortSignal): Promise<void>
   /** The whole run is reconciled: another image, or another Plan. Not awaited: it pauses this reloader. */
-  reconcile(action: 'image' | 'plan', begun: { trace: LoopTrace; files: string[]; service: string }): void
+  reconcile(action: 'image' | 'plan', begun: Begun): void
   /** What is ignored has changed: this reloader is to be replaced by one that knows. Not awaited. */
   renew(): void
   nextLoop(): number
@@ -37,6 +37,14 @@ export interface ReloaderParts {
   saved(): void
   /** Remembers what must survive the daemon. */
   keep(state: KeptState): Promise<void>
+}
+
+/** A loop that goes on as the making of the whole run. */
+export interface Begun {
+  trace: LoopTrace
+  files: string[]
+  service: string
+  remarks: string[]
 }
 
 /** Stamps by path. */

@@ -11,7 +11,7 @@ import { LoopTrace, saveTime, type Loop } from './loop.ts'
 import type { ReloadStatus, VerifyResult } from '../results.ts'
 import type { TestRunner } from './test-runner.ts'
 import { openLoopLog, type LoopLog } from './loop-log.ts'
-import type { BuildRule, KeptState, SourceRules, Survey } from './reloader-parts.ts'
+import type { Begun, BuildRule, KeptState, SourceRules, Survey } from './reloader-parts.ts'
 import { ServiceReloader } from './service-reloader.ts'
 
 /** What reloading needs of the run and of the machine around it. */
@@ -58,7 +58,7 @@ export class RunReloader {
     this.parts = parts
     this.definitions = new DefinitionWatch(plan.workspace.root, (files, seenAt) => {
       const trace = new LoopTrace(saveTime(seenAt, undefined), seenAt)
-      void this.reconcile('plan', { trace, files, service: plan.workspace.name })
+      void this.reconcile('plan', { trace, files, service: plan.workspace.name, remarks: [] })
     })
   }
 
@@ -242,11 +242,8 @@ export class RunReloader {
     return join(this.parts.folder, 'reload', 'out', service.name)
   }
 
-  private async reconcile(
-    action: 'image' | 'plan',
-    begun: { trace: LoopTrace; files: string[]; service: string },
-  ): Promise<void> {
-    const { trace, files, service } = begun
+  private async reconcile(action: 'image' | 'plan', begun: Begun): Promise<void> {
+    const { trace, files, service, remarks } = begun
     const end = { outcome: 'served' as Loop['outcome'], error: undefined as Loop['error'] }
     try {
       await this.parts.restart()
@@ -269,6 +266,7 @@ export class RunReloader {
       replicas: this.plan.services.find(({ name }) => name === service)?.replicas.min ?? 0,
       pending: 0,
       ...(end.error && { error: end.error }),
+      ...(remarks.length > 0 && { remarks }),
     })
   }
 

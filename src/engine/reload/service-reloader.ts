@@ -200,7 +200,7 @@ export class ServiceReloader {
     for (const path of changed) this.brought.set(path, this.tree.files.get(path)?.stamp)
     if (files.length === 0 && !this.isDue) return true
     if (work.action === 'plan' || (work.action === 'image' && !this.parts.prepare)) {
-      this.parts.reconcile(work.action, { trace, files, service: this.service.name })
+      this.parts.reconcile(work.action, { trace, files, service: this.service.name, remarks: work.remarks })
       return true
     }
     if (work.action === 'none' && !this.isDue) {
