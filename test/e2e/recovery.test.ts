@@ -331,9 +331,9 @@ async function expectWhole(): Promise<void> {
   expect(processesOf(own.folder).filter(({ args }) => /postgres .*-D|bin\/postgres /.test(args))).toHaveLength(1)
 }
 
-/** Processes of the service. */
+/** Processes that serve: of those that wait for a reload none has had its turn, as nothing is edited here. */
 function servers() {
-  return processesOf(own.folder).filter(({ args }) => args.endsWith('server.js'))
+  return processesOf(own.folder).filter(({ args, isSpare }) => args.endsWith('server.js') && !isSpare)
 }
 
 async function daemonPid(): Promise<number> {

@@ -4,6 +4,8 @@ import { readFileSync, readdirSync, readlinkSync } from 'node:fs'
 export interface Seen {
   pid: number
   args: string
+  /** Begun as a spare: it waits for its turn, or has had it. */
+  isSpare: boolean
 }
 
 /** Living processes that stand in `folder`, or name it in their words or environment, except shiv itself and whoever asks. */
@@ -20,7 +22,9 @@ function linuxProcesses(folder: string): Seen[] {
       const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
       const isDead = /^[ZX]/.test(stat.slice(stat.lastIndexOf(')') + 2))
       const traces = [args, readlinkSync(`/proc/${pid}/cwd`), readFileSync(`/proc/${pid}/environ`, 'utf8')]
-      return !isDead && traces.some((text) => text.includes(folder)) ? [{ pid: Number(pid), args }] : []
+      return !isDead && traces.some((text) => text.includes(folder))
+        ? [{ pid: Number(pid), args, isSpare: isSpare(traces[2]) }]
+        : []
     } catch {
       return [] // it ended meanwhile, or is another user's
     }
@@ -33,5 +37,9 @@ function otherProcesses(folder: string): Seen[] {
   )
   return lines
     .filter((line) => line.includes(folder) && !/^\s*\d+ \/?\S*ps /.test(line))
-    .map((line) => ({ pid: Number.parseInt(line, 10), args: line.trim().replace(/^\d+ /, '') }))
+    .map((line) => ({ pid: Number.parseInt(line, 10), args: line.trim().replace(/^\d+ /, ''), isSpare: isSpare(line) }))
+}
+
+function isSpare(environment = ''): boolean {
+  return environment.includes('SHIV_SPARE_FIFO=')
 }
