@@ -41,11 +41,11 @@ answers() {
   if [ -n "$_health" ]; then kill -KILL "$_asker" 2>/dev/null; return 1; fi
 }
 
-# read_state: _condition running, crashed or waiting. A file that is being written is read again.
+# read_state: _condition running, crashed or waiting. What is read while it is written is read again.
 read_state() {
-  _condition=
-  until [ -n "$_condition" ]; do
-    read -r _condition _generation _process _running _token _code 2>/dev/null <"$_home/state" || nap 0.001
+  _again=
+  until [ -n "$_again" ] && [ "$_generation" = "$_again" ]; do
+    read -r _condition _generation _process _running _token _code _again 2>/dev/null <"$_home/state" || nap 0.001
   done
 }
 
@@ -55,7 +55,7 @@ watch_start() {
   _deadline=$((_now + $3 * 100)) _health= _patience=5
   _port=\${SHIV_HEALTH_PORT:-}
   if [ -n "$_port" ]; then _hexadecimal=$(printf %04X "$_port"); fi
-  while read_state && [ "$_token" != "$2" ]; do nap 0.001; done
+  while read_state; [ "$_token" != "$2" ]; do nap 0.001; done
   _begun=$_generation
   if [ "$_condition" = running ]; then echo "restarted $1 $_process"; fi
   _polls=0
@@ -78,7 +78,7 @@ watch_start() {
   : >"$_home/asker"
   read_state
   if [ "$_condition $_token" != "running $2" ]; then
-    echo "failed $1 exited \${_code:-0}"
+    echo "failed $1 exited $_code"
     return
   fi
   echo "ready $1 $_process"
@@ -221,7 +221,7 @@ hello() {
   _sequence= _mark=
   read -r _sequence _mark 2>/dev/null <"$_home/mark"
   read_state
-  echo "hello 1 $_boot \${_sequence:-0} \${_mark:--} $_condition \${_running:-0} \${_process:-0} \${_code:-0}"
+  echo "hello 1 $_boot \${_sequence:-0} \${_mark:--} $_condition $_running $_process $_code"
   if [ "$_condition" = running ]; then : >"$_home/prepare"; kill -URG "$_supervisor"; fi
 }
 

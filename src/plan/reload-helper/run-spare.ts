@@ -60,7 +60,7 @@ exec_spare() {
   cd "$_home" || exit 1
   PWD=$_folder
   unset OLDPWD
-  eval "exec \"\$_busybox\" setsid $_spare_command 8<&- 9<&-"
+  eval "exec \"\$_busybox\" setsid $_spare_command 2>&3 3>&- 8<&- 9<&-"
 }
 
 # A second node takes 40 MB; where the limit is near, they are the service's.
