@@ -9,36 +9,58 @@ hundredths() {
   _now=\${_uptime%.*}\${_uptime#*.}
 }
 
-# Listening sockets come first in the kernel's list; it is read byte by byte, so the rest stays unread.
-has_listener() {
-  while read -r _nothing _address _nothing _socket _nothing; do
-    case $_socket in
-      0A) case $_address in *":$2") return 0 ;; esac ;;
-      st) ;;
-      *) return 1 ;;
-    esac
-  done <"$1"
+# A new listener changes these numbers; to read the kernel's list of sockets itself takes milliseconds.
+count_sockets() {
+  _sockets=
+  while read -r _name _nothing _used _nothing; do
+    if [ "$_name" = TCP: ]; then _sockets=$_used; break; fi
+  done </proc/net/sockstat
+  if [ -r /proc/net/sockstat6 ]; then read -r _nothing _nothing _used </proc/net/sockstat6; fi
+  _sockets=$_sockets.$_used
+}
+
+is_healthy() {
+  if [ -n "\${SHIV_HEALTH_PATH:-}" ]; then
+    is_answered
+  elif "$_busybox" nc 127.0.0.1 "$_port" -e "$_busybox" true </dev/null >/dev/null 2>&1; then
+    return 0
+  else
+    _health="nothing listens on port $_port"
+    return 1
+  fi
+}
+
+# One request as the kubelet makes it. The FIFO of the request stays open, because a server may take a half-closed connection for a client
+# that left; that of the answer ends with the asking process.
+is_answered() {
+  exec 7<>"$_home/ask"
+  printf 'GET %s HTTP/1.1\r\nHost: localhost:%s\r\nUser-Agent: shiv-probe\r\nAccept: */*\r\nConnection: close\r\n\r\n' \
+    "$SHIV_HEALTH_PATH" "$_port" >&7
+  "$_busybox" nc 127.0.0.1 "$_port" <&7 7<&- >"$_home/answer" 2>/dev/null &
+  _asker=$!
+  echo "$_asker" >"$_home/asker"
+  exec 7<&-
+  IFS=' ' read -t 5 -r _nothing _status _nothing <"$_home/answer"
+  case $_status in
+    [23]??) return 0 ;;
+    ?*) _health="$SHIV_HEALTH_PATH answers $_status" ;;
+    *)
+      if is_asking; then
+        _health="$SHIV_HEALTH_PATH does not answer"
+      elif wait "$_asker"; then
+        _health="$SHIV_HEALTH_PATH is not answered in HTTP"
+      else
+        _health="nothing listens on port $_port"
+      fi
+      ;;
+  esac
+  kill -KILL "$_asker" 2>/dev/null
   return 1
 }
 
-is_listening() { has_listener /proc/net/tcp6 "$1" || has_listener /proc/net/tcp "$1"; }
-
-# One request as the kubelet makes it. The request's FIFO stays open, because a server may take a half-closed connection for a client that left.
-answers() {
-  exec 7<>"$_home/ask" 6<>"$_home/answer"
-  printf 'GET %s HTTP/1.1\r\nHost: localhost:%s\r\nUser-Agent: shiv-probe\r\nAccept: */*\r\nConnection: close\r\n\r\n' "$2" "$1" >&7
-  "$_busybox" nc 127.0.0.1 "$1" <&7 >&6 2>/dev/null &
-  _asker=$!
-  echo "$_asker" >"$_home/asker"
-  _status=
-  IFS=' ' read -t "$_patience" -r _nothing _status _nothing <&6
-  exec 7<&- 6<&-
-  case $_status in
-    [23]??) _health= ;;
-    ?*) _health="$2 answers $_status" ;;
-    *) _health="$2 does not answer" ;;
-  esac
-  if [ -n "$_health" ]; then kill -KILL "$_asker" 2>/dev/null; return 1; fi
+is_asking() {
+  read -r _nothing _nothing _letter _nothing 2>/dev/null <"/proc/$_asker/stat" || return 1
+  [ "$_letter" != Z ]
 }
 
 # read_state: _condition running, crashed or waiting. What is read while it is written is read again.
@@ -52,27 +74,17 @@ read_state() {
 # watch_start SEQUENCE TOKEN SECONDS: says \`restarted\` and then \`ready\` or \`failed\`, of the process that began with this token.
 watch_start() {
   hundredths
-  _deadline=$((_now + $3 * 100)) _health= _patience=5
-  _port=\${SHIV_HEALTH_PORT:-}
-  if [ -n "$_port" ]; then _hexadecimal=$(printf %04X "$_port"); fi
+  _deadline=$((_now + $3 * 100)) _health= _port=\${SHIV_HEALTH_PORT:-} _polls=0 _patience=0 _seen=
   while read_state; [ "$_token" != "$2" ]; do nap 0.001; done
-  _begun=$_generation
   if [ "$_condition" = running ]; then echo "restarted $1 $_process"; fi
-  _polls=0
   while :; do
     if [ "$_condition" = crashed ]; then echo "failed $1 exited $_code"; return; fi
     if [ "$_token" != "$2" ] || ! [ -d "/proc/$$" ]; then return; fi
-    if [ -z "$_port" ]; then
-      if [ "$_polls" -ge 20 ]; then break; fi
-    elif is_listening "$_hexadecimal"; then
-      if [ -z "\${SHIV_HEALTH_PATH:-}" ] || answers "$_port" "$SHIV_HEALTH_PATH"; then break; fi
-    else
-      _health="nothing listens on port $_port"
-    fi
+    if is_up; then break; fi
     hundredths
     if [ "$_now" -ge "$_deadline" ]; then echo "failed $1 unhealthy $_health"; return; fi
-    _polls=$((_polls + 1))
-    if [ "$_polls" -lt 200 ]; then nap 0.002; else nap 0.02; fi
+    _polls=$((_polls + 1)) _patience=$((_patience - 1))
+    if [ "$_polls" -lt 500 ]; then nap 0.001; else nap 0.01; fi
     read_state
   done
   : >"$_home/asker"
@@ -84,6 +96,20 @@ watch_start() {
   echo "ready $1 $_process"
   : >"$_home/prepare"
   kill -URG "$_supervisor"
+}
+
+# Asks when there is reason to, and now and then without.
+is_up() {
+  if [ -z "$_port" ]; then
+    [ "$_polls" -ge 40 ]
+    return
+  fi
+  count_sockets
+  if [ "$_sockets" = "$_seen" ] && [ "$_patience" -gt 0 ]; then return 1; fi
+  _seen=$_sockets _status=
+  is_healthy && return 0
+  if [ -n "$_status" ]; then _patience=20; else _patience=50; fi
+  return 1
 }
 `
 

@@ -9,7 +9,7 @@ _busybox=$_home/busybox
 _folder=$PWD
 _grace=\${SHIV_GRACE_SECONDS:-10}
 _generation=0 _token=- _process= _stopping= _ending= _killer= _timer= _code= _pause=1 _starting= _overtaken= _woken= _sequence=0 _begun=-
-_spare= _spares=0 _options_of_spare= _inspect_of_spare=
+_spare= _is_spare= _spares=0 _options_of_spare= _inspect_of_spare=
 
 nap() { read -t "$1" _nothing <&9; }
 
@@ -64,8 +64,9 @@ start() {
   read -r _sequence _ 2>/dev/null <"$_home/mark" || _sequence=0
   if is_alive "\${_spare:-none}"; then
     echo go >&8
-    _process=$_spare
+    _process=$_spare _is_spare=1
   else
+    _is_spare=
     eval "\"\$_busybox\" setsid $_command 2>&3 3>&- 8<&- 9<&- &"
     _process=$!
   fi
@@ -138,6 +139,9 @@ await_end() {
   signal_group KILL
 }
 
+# A spare that ended before it heard its word was never the service.
+died_in_wait() { [ -n "$_is_spare" ] && read -t 0.001 _word <&8 && [ "$_word" = go ]; }
+
 # What the shell has to say of processes that were ended is nothing for the service's log.
 exec 3>&2 2>/dev/null
 [ -p "$_home/nap" ] || "$_busybox" mkfifo "$_home/nap"
@@ -173,7 +177,7 @@ while :; do
   start
   await_end
   if [ -n "$_ending" ]; then exit "$_code"; fi
-  if [ -n "$_stopping" ]; then continue; fi
+  if [ -n "$_stopping" ] || died_in_wait; then continue; fi
   if [ -z "$_ordered" ]; then exit "$_code"; fi
   tell_state crashed "$_code"
   _process=
