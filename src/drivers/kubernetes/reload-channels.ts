@@ -74,7 +74,10 @@ export function createSites(
     if (aim?.image === container.image) channel.converge(aim.wish)
   }
 
-  const ofService = (service: string) => [...sites.values()].filter(({ pod }) => subjectOf(pod) === service)
+  const ofService = (service: string) =>
+    [...sites.values()]
+      .filter(({ pod }) => subjectOf(pod) === service)
+      .sort((a, b) => (a.pod.metadata.name < b.pod.metadata.name ? -1 : 1))
   const unsubscribe = observer.subscribe(look)
   look()
   return {

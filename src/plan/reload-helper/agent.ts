@@ -1,91 +1,6 @@
 import { PLACE } from './place.ts'
+import { READINESS } from './readiness.ts'
 import { script } from './script.ts'
-
-const READINESS = script`
-nap() { read -t "$1" _nothing <&9; }
-
-hundredths() {
-  read -r _uptime _nothing </proc/uptime
-  _now=\${_uptime%.*}\${_uptime#*.}
-}
-
-# Listening sockets come first in the kernel's list; it is read byte by byte, so the rest stays unread.
-has_listener() {
-  while read -r _nothing _address _nothing _socket _nothing; do
-    case $_socket in
-      0A) case $_address in *":$2") return 0 ;; esac ;;
-      st) ;;
-      *) return 1 ;;
-    esac
-  done <"$1"
-  return 1
-}
-
-is_listening() { has_listener /proc/net/tcp6 "$1" || has_listener /proc/net/tcp "$1"; }
-
-# One request as the kubelet makes it. The request's FIFO stays open, because a server may take a half-closed connection for a client that left.
-answers() {
-  exec 7<>"$_home/ask" 6<>"$_home/answer"
-  printf 'GET %s HTTP/1.1\r\nHost: localhost:%s\r\nUser-Agent: shiv-probe\r\nAccept: */*\r\nConnection: close\r\n\r\n' "$2" "$1" >&7
-  "$_busybox" nc 127.0.0.1 "$1" <&7 >&6 2>/dev/null &
-  _asker=$!
-  echo "$_asker" >"$_home/asker"
-  _status=
-  IFS=' ' read -t "$_patience" -r _nothing _status _nothing <&6
-  exec 7<&- 6<&-
-  case $_status in
-    [23]??) _health= ;;
-    ?*) _health="$2 answers $_status" ;;
-    *) _health="$2 does not answer" ;;
-  esac
-  if [ -n "$_health" ]; then kill -KILL "$_asker" 2>/dev/null; return 1; fi
-}
-
-# read_state: _condition running, crashed or waiting. A file that is being written is read again.
-read_state() {
-  _condition=
-  until [ -n "$_condition" ]; do
-    read -r _condition _generation _process _running _token _code 2>/dev/null <"$_home/state" || nap 0.001
-  done
-}
-
-# watch_start SEQUENCE TOKEN SECONDS: says \`restarted\` and then \`ready\` or \`failed\`, of the process that began with this token.
-watch_start() {
-  hundredths
-  _deadline=$((_now + $3 * 100)) _health= _patience=5
-  _port=\${SHIV_HEALTH_PORT:-}
-  if [ -n "$_port" ]; then _hexadecimal=$(printf %04X "$_port"); fi
-  while read_state && [ "$_token" != "$2" ]; do nap 0.001; done
-  _begun=$_generation
-  if [ "$_condition" = running ]; then echo "restarted $1 $_process"; fi
-  _polls=0
-  while :; do
-    if [ "$_condition" = crashed ]; then echo "failed $1 exited $_code"; return; fi
-    if [ "$_token" != "$2" ] || ! [ -d "/proc/$$" ]; then return; fi
-    if [ -z "$_port" ]; then
-      if [ "$_polls" -ge 20 ]; then break; fi
-    elif is_listening "$_hexadecimal"; then
-      if [ -z "\${SHIV_HEALTH_PATH:-}" ] || answers "$_port" "$SHIV_HEALTH_PATH"; then break; fi
-    else
-      _health="nothing listens on port $_port"
-    fi
-    hundredths
-    if [ "$_now" -ge "$_deadline" ]; then echo "failed $1 unhealthy $_health"; return; fi
-    _polls=$((_polls + 1))
-    if [ "$_polls" -lt 200 ]; then nap 0.002; else nap 0.02; fi
-    read_state
-  done
-  : >"$_home/asker"
-  read_state
-  if [ "$_condition $_token" != "running $2" ]; then
-    echo "failed $1 exited \${_code:-0}"
-    return
-  fi
-  echo "ready $1 $_process"
-  : >"$_home/prepare"
-  kill -URG "$_supervisor"
-}
-`
 
 const AGENT = script`
 _home=\${0%/*}
@@ -221,7 +136,7 @@ hello() {
   _sequence= _mark=
   read -r _sequence _mark 2>/dev/null <"$_home/mark"
   read_state
-  echo "hello 1 $_boot \${_sequence:-0} \${_mark:--} $_condition \${_running:-0} \${_process:-0} \${_code:-0}"
+  echo "hello 1 $_boot \${_sequence:-0} \${_mark:--} $_condition $_running $_process $_code"
   if [ "$_condition" = running ]; then : >"$_home/prepare"; kill -URG "$_supervisor"; fi
 }
 

@@ -60,10 +60,10 @@ exec_spare() {
   cd "$_home" || exit 1
   PWD=$_folder
   unset OLDPWD
-  eval "exec \"\$_busybox\" setsid $_spare_command 8<&- 9<&-"
+  eval "exec \"\$_busybox\" setsid $_spare_command 2>&3 3>&- 8<&- 9<&-"
 }
 
-# A second node takes 40 MB; where the limit is near, they are the service's.
+# A waiting node takes 8 MB of its own beside what it shares with the one that runs; where the limit is near, they are the service's.
 has_room() {
   _limit=max _used=0 _statistics=/dev/null _cache=
   if [ -r /sys/fs/cgroup/memory.max ]; then
@@ -79,6 +79,6 @@ has_room() {
   while read -r _name _bytes; do
     if [ "$_name" = "$_cache" ]; then _used=$((_used - _bytes)); break; fi
   done <"$_statistics"
-  [ $((_limit - _used)) -gt 83886080 ]
+  [ $((_limit - _used)) -gt 33554432 ]
 }
 `

@@ -8,8 +8,8 @@ _home=\${0%/*}
 _busybox=$_home/busybox
 _folder=$PWD
 _grace=\${SHIV_GRACE_SECONDS:-10}
-_generation=0 _token=- _process= _stopping= _ending= _killer= _timer= _code= _pause=1 _starting= _overtaken= _woken=
-_spare= _spares=0 _options_of_spare= _inspect_of_spare=
+_generation=0 _token=- _process= _stopping= _ending= _killer= _timer= _code= _pause=1 _starting= _overtaken= _woken= _sequence=0 _begun=-
+_spare= _is_spare= _spares=0 _options_of_spare= _inspect_of_spare=
 
 nap() { read -t "$1" _nothing <&9; }
 
@@ -51,6 +51,11 @@ add_odd_variables() {
   done <"/proc/$$/environ"
 }
 
+# Who reads while this is written gets the beginning of the old and the end of the new, and knows it by the two generations.
+tell_state() {
+  echo "$1 $_generation \${_process:-0} \${_sequence:-0} $_begun $2 $_generation" >"$_home/state"
+}
+
 # In a session of its own, so that what it starts can be ended with it.
 start() {
   _starting=1 _stopping= _woken= _begun=$_token _generation=$((_generation + 1))
@@ -59,13 +64,14 @@ start() {
   read -r _sequence _ 2>/dev/null <"$_home/mark" || _sequence=0
   if is_alive "\${_spare:-none}"; then
     echo go >&8
-    _process=$_spare
+    _process=$_spare _is_spare=1
   else
-    eval "\"\$_busybox\" setsid $_command 8<&- 9<&- &"
+    _is_spare=
+    eval "\"\$_busybox\" setsid $_command 2>&3 3>&- 8<&- 9<&- &"
     _process=$!
   fi
   _spare=
-  echo "running $_generation $_process \${_sequence:-0} $_begun" >"$_home/state"
+  tell_state running 0
   _starting=
   if [ -n "$_overtaken" ]; then end_process; fi
 }
@@ -133,12 +139,17 @@ await_end() {
   signal_group KILL
 }
 
+# A spare that ended before it heard its word was never the service.
+died_in_wait() { [ -n "$_is_spare" ] && read -t 0.001 _word <&8 && [ "$_word" = go ]; }
+
+# What the shell has to say of processes that were ended is nothing for the service's log.
+exec 3>&2 2>/dev/null
 [ -p "$_home/nap" ] || "$_busybox" mkfifo "$_home/nap"
 exec 9<>"$_home/nap"
 "$_busybox" rm -f "$_home/agent" "$_home/restart" "$_home/prepare" "$_home"/go.*
 read -r _boot </proc/sys/kernel/random/uuid
 echo "$_boot" >"$_home/boot"
-echo waiting >"$_home/state"
+tell_state waiting 0
 unset SHLVL
 
 _words=
@@ -166,9 +177,9 @@ while :; do
   start
   await_end
   if [ -n "$_ending" ]; then exit "$_code"; fi
-  if [ -n "$_stopping" ]; then continue; fi
+  if [ -n "$_stopping" ] || died_in_wait; then continue; fi
   if [ -z "$_ordered" ]; then exit "$_code"; fi
-  echo "crashed $_generation $_process \${_sequence:-0} $_begun $_code" >"$_home/state"
+  tell_state crashed "$_code"
   _process=
   tell "crashed $_code"
   pause "$_pause"

@@ -1,4 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { copyFileSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -93,7 +94,10 @@ describe.skipIf(why !== undefined)('hot reload of pods', () => {
     it('says what each pod holds', async () => {
       const mark = run.orders.tree.mark()
       expect(await reload.holdings(run.plan, 'web', run.context)).toEqual(
-        run.pods().map((replica) => ({ replica, mark, sequence: 1 })),
+        run
+          .pods()
+          .sort()
+          .map((replica) => ({ replica, mark, sequence: 1 })),
       )
     })
 
@@ -188,6 +192,22 @@ describe.skipIf(why !== undefined)('hot reload of pods', () => {
       run.kubectl('wait', '--for=condition=Ready', 'pod', '-l', 'app.kubernetes.io/name=web', '--timeout=60s')
       await expect.poll(() => run.words(), { timeout: 30_000 }).toEqual(['meanwhile', 'meanwhile'])
       await expect.poll(() => run.verified(), { timeout: 30_000 }).toEqual([[], []])
+    }, 120_000)
+
+    it('lets a new pod wait for its agent where the overlay is too large to be kept in the cluster', async () => {
+      run.orders.tree.save('large.bin', randomBytes(3_000_000))
+      run.orders.tree.save('main.cjs', nodeServer('large'))
+      expect(states(await run.apply())).toEqual(['ready', 'ready'])
+      const waits = () => run.kubectl('get', 'configmap', 'web-overlay', '-o', 'jsonpath={.data.wait}{.binaryData}')
+      await expect.poll(waits, { timeout: 10_000 }).toBe('the overlay is too large for a ConfigMap\n')
+      const [victim] = run.pods() as [string]
+      run.kubectl('delete', 'pod', victim, '--wait=false')
+      // Not by a command that waits: the channels live in this process.
+      await expect.poll(() => run.words().catch(() => []), { timeout: 60_000 }).toEqual(['large', 'large'])
+      expect(await run.verified()).toEqual([[], []])
+      run.orders.tree.save('large.bin', 'small')
+      run.orders.tree.save('main.cjs', nodeServer('meanwhile'))
+      await run.apply()
     }, 120_000)
 
     it('finds a container again that was restarted in its place', async () => {

@@ -135,7 +135,11 @@ describe.skipIf(busybox === undefined)('agent.sh', () => {
     const before = statSync(join(replica.code, 'big')).ino
     tree.save('big', 'new'.repeat(1000))
     await apply()
-    expect(statSync(join(replica.code, 'big')).ino).not.toBe(before)
+    const between = statSync(join(replica.code, 'big')).ino
+    tree.save('big', 'newest')
+    tree.save('another', 'that makes a tar of it')
+    await apply()
+    expect(new Set([before, between, statSync(join(replica.code, 'big')).ino]).size).toBe(3)
   })
 
   it('turns files into folders and folders into files', async () => {
@@ -221,6 +225,21 @@ describe.skipIf(busybox === undefined)('agent.sh', () => {
     tree.save('shrinks', 'short')
     expect(await apply()).toEqual({ refused: new Map() })
   })
+
+  it.each(['apply 2 b 4096\n', 'put 2 b 4096 0022\n./kept\0'])(
+    'claims to hold nothing while it is at work (%j)',
+    async (head) => {
+      await begin()
+      tree.save('kept', 'k')
+      await apply()
+      expect(mark()).toBe(`1 ${tree.mark()}`)
+      const transport = replica.connect()
+      await openAgent(transport)
+      await transport.write(Buffer.from(head))
+      await expect.poll(mark).toBe('')
+      expect(readFileSync(join(replica.code, 'kept'), 'utf8')).toBe('k')
+    },
+  )
 
   it('hashes many files, and tells those that are not there', async () => {
     await begin()

@@ -161,6 +161,38 @@ describe.skipIf(busybox === undefined)('run.sh', () => {
     expect(await agent.restart(3, 'process', 20)).toMatchObject({ state: 'ready' })
   })
 
+  it('takes a service without a health path for ready when its port takes connections', async () => {
+    save('')
+    run([process.execPath, '-e', 'setInterval(() => {}, 1000)'], { SHIV_HEALTH_PATH: '' })
+    const agent = await connect()
+    const why = `it is not healthy: nothing listens on port ${port}`
+    expect(await agent.restart(1, 'process', 1)).toEqual({ state: 'failed', cause: why })
+    agent.close()
+    service.process.kill('SIGTERM')
+    await service.exited
+    save("require('node:net').createServer({ allowHalfOpen: true }, () => {}).listen(Number(process.env.PORT))")
+    run([process.execPath, 'server.cjs'], { SHIV_HEALTH_PATH: '' })
+    const other = await connect()
+    expect(await other.restart(2, 'process', 20)).toMatchObject({ state: 'ready' })
+  })
+
+  it('says that a health path is answered in no HTTP, or not at all', async () => {
+    save(server('one'))
+    run([process.execPath, 'server.cjs'])
+    await answering()
+    const agent = await connect()
+    save("require('node:net').createServer((socket) => socket.end()).listen(Number(process.env.PORT))")
+    const cause = 'it is not healthy: /healthz is not answered in HTTP'
+    expect(await agent.restart(1, 'process', 1)).toEqual({ state: 'failed', cause })
+    save("require('node:net').createServer(() => {}).listen(Number(process.env.PORT))")
+    expect(await agent.restart(2, 'process', 1)).toEqual({
+      state: 'failed',
+      cause: 'it is not healthy: /healthz does not answer',
+    })
+    save(server('two'))
+    expect(await agent.restart(3, 'process', 20)).toMatchObject({ state: 'ready' })
+  })
+
   it('lets the newest of many orders win', async () => {
     save(server('one'))
     run([process.execPath, 'server.cjs'])
@@ -209,7 +241,7 @@ describe.skipIf(busybox === undefined)('run.sh', () => {
     run([process.execPath, 'server.cjs'])
     const agent = await connect()
     expect(agent.hello).toMatchObject({ condition: 'waiting', running: 0 })
-    expect(state()).toEqual(['waiting'])
+    expect(state()[0]).toBe('waiting')
     const source = join(replica.image, 'server.cjs')
     writeFileSync(source, server('overlaid'))
     const file = { source, hash: '', mode: 0o644, sizeBytes: 0 }
@@ -235,7 +267,7 @@ describe.skipIf(busybox === undefined)('run.sh', () => {
       spared()
       await answering()
       const agent = await connect()
-      for (let sequence = 1; sequence <= 3; sequence++) {
+      for (let sequence = 1; sequence <= 25; sequence++) {
         await expect.poll(spareOf, { timeout: 10_000 }).toHaveLength(1)
         const [spare] = spareOf()
         save(server(`n${sequence}`))
