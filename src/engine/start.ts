@@ -12,7 +12,7 @@ import type { Runtime } from './ports.ts'
 import { interruption } from './queue.ts'
 import type { StartParams, StartResult } from './results.ts'
 import { createRun, failure, type Run } from './run.ts'
-import { endReload, reloaderOf, whileRebuilt } from './reload/attach.ts'
+import { endReload, isLiving, reloaderOf, whileRebuilt } from './reload/attach.ts'
 import { resolveSecrets } from './secrets.ts'
 import { operate, type Work } from './work.ts'
 
@@ -92,6 +92,7 @@ export function selected(model: Model, params: Pick<StartParams, 'path' | 'servi
 
 /** Makes the Plan of the run's record real; its state and routes follow. */
 export async function realise(shop: Workshop, run: Run, runtime: Runtime, work: Work): Promise<void> {
+  const wasLiving = isLiving(run)
   await run.dispatch({ type: 'start-asked' })
   const { plan } = run.record
   try {
@@ -101,7 +102,7 @@ export async function realise(shop: Workshop, run: Run, runtime: Runtime, work: 
     work.signal.throwIfAborted()
     run.isAttached = true
     const reloader = reloaderOf(shop, run, runtime, () => startAgain(shop, run))
-    await whileRebuilt(reloader, run, plan, async () => {
+    await whileRebuilt(reloader, run, { plan, wasLiving }, async () => {
       await run.see(await runtime.reconcile(plan, context))
       await run.dispatch({ type: 'answered' })
     })

@@ -48,12 +48,13 @@ function once(service: ServicePlan, directUrl: string, signal: AbortSignal): Pro
     }
     const path = service.health?.readinessPath ?? '/'
     const asking = get(
-      { host: '127.0.0.1', port, path, agent: false, signal, headers: { host: `localhost:${port}` } },
+      { host: '127.0.0.1', port, path, agent: false, signal, timeout: 1_000, headers: { host: `localhost:${port}` } },
       (answer) => {
         answer.resume()
         resolve((answer.statusCode ?? 500) < 500 ? undefined : `it answered ${answer.statusCode}`)
       },
     )
+    asking.on('timeout', () => asking.destroy(new Error('no answer')))
     asking.on('error', ({ message }) => resolve(message))
   })
 }

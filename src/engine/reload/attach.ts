@@ -35,7 +35,8 @@ export function reloaderOf(shop: Workshop, run: Run, runtime: Runtime, restart: 
     announce: (service, sequence) => void run.routes.announce(service, sequence),
     ask: (service, signal) => askService(service, run.routes.address(service.name)?.directUrl, signal),
     restart,
-    tell: (loop) => run.tell({ kind: 'loop', loop: parts.redactor.deep(loop) }),
+    redact: (loop) => parts.redactor.deep(loop),
+    tell: (loop) => run.tell({ kind: 'loop', loop }),
   })
   return run.reloader
 }
@@ -51,7 +52,12 @@ export async function whilePaused<T>(run: Run, work: () => Promise<T>): Promise<
 }
 
 /** Makes a Plan real while nothing is reloaded; its images are then what edits are counted from. */
-export async function whileRebuilt<T>(reloader: RunReloader, run: Run, plan: Plan, work: () => Promise<T>): Promise<T> {
+export async function whileRebuilt<T>(
+  reloader: RunReloader,
+  run: Run,
+  { plan, wasLiving }: { plan: Plan; wasLiving: boolean },
+  work: () => Promise<T>,
+): Promise<T> {
   await reloader.pause()
   try {
     const surveys = await reloader.survey(plan)
@@ -59,7 +65,8 @@ export async function whileRebuilt<T>(reloader: RunReloader, run: Run, plan: Pla
     await reloader.commit(plan, surveys)
     return result
   } finally {
-    if (isLiving(run)) await reloader.resume()
+    // One that failed to change goes on as it was, and the next save may mend it.
+    if (wasLiving || isLiving(run)) await reloader.resume()
   }
 }
 
@@ -85,6 +92,7 @@ export function loopFile(folder: string): string {
   return join(folder, 'loops.jsonl')
 }
 
-function isLiving(run: Run): boolean {
+/** Whether a run is one whose saves are brought. */
+export function isLiving(run: Run): boolean {
   return run.isAttached && (run.record.state === 'running' || run.record.state === 'degraded')
 }

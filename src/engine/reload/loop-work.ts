@@ -42,6 +42,11 @@ function strongest(wanted: ReloadRestart[]): ReloadRestart | undefined {
   return wanted.find((restart) => restart !== 'none') ?? wanted[0]
 }
 
+/** Whether a save changes what replicas hold, without another image or Plan. */
+export function goesInPlace({ action }: Verdict): boolean {
+  return action === 'sync' || action === 'build'
+}
+
 /** Where the saved file itself goes in the container; undefined where only what is made of it goes there. */
 export function ownTarget({ action, targets, decidedBy }: Verdict): string | undefined {
   const goes = action === 'sync' || action === 'install' || (decidedBy?.do === 'build' && decidedBy.to !== undefined)

@@ -1,4 +1,6 @@
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
+import { ShivError } from '../../core/errors.ts'
 import { posix } from 'node:path'
 import { createHash } from 'node:crypto'
 import type { Overlay, OverlayFile } from '../ports.ts'
@@ -49,6 +51,7 @@ export class OverlayBook {
       this.files.set(to, { source: from, hash: single, mode, sizeBytes: size })
       return
     }
+    if (!isFolder(from)) throw artefactMissing(from)
     const tree = this.artefacts.get(from) ?? new SourceTree(from, () => false)
     this.artefacts.set(from, tree)
     for (const path of tree.scan()) await this.take(tree, path, posix.join(to, path))
@@ -58,6 +61,17 @@ export class OverlayBook {
     this.files.clear()
     this.artefacts.clear()
   }
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+}
+
+function artefactMissing(path: string): ShivError {
+  return new ShivError(`The build went well, and ${path} is not there.`, {
+    code: 'RELOAD_ARTEFACT_MISSING',
+    hint: 'sync.from of the build rule must name the file or folder that its command makes: shiv why FILE shows the rule',
+  })
 }
 
 const GONE: OverlayFile = { source: undefined, hash: '', mode: 0, sizeBytes: 0 }

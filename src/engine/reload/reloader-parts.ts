@@ -30,8 +30,8 @@ export interface ReloaderParts {
   /** What is ignored has changed: this reloader is to be replaced by one that knows. Not awaited. */
   renew(): void
   nextLoop(): number
-  /** Greater than every one before, over daemons. */
-  nextSequence(): number
+  /** Greater than `last` and every one before, over daemons, whatever the clock says. */
+  nextSequence(last: number): number
   tell(loop: Loop): void
   /** Something of the service was saved, and what it asked for is done. */
   saved(): void
@@ -57,6 +57,10 @@ export interface KeptState {
   version: 1
   /** The tree that the image was made of. */
   base: Survey
+  /** Paths that replicas have had from the working copy since then. */
+  taken: string[]
+  /** Of the last order. */
+  sequence: number
   /** Indices of build rules whose artefact is in the overlay. */
   built: number[]
   /** Of the last order that every replica took. */

@@ -11,6 +11,7 @@ import { LoopTrace, saveTime, type Loop } from './loop.ts'
 import type { ReloadStatus, VerifyResult } from '../results.ts'
 import type { TestRunner } from './test-runner.ts'
 import { openLoopLog, type LoopLog } from './loop-log.ts'
+import type { Ledger } from './ledger.ts'
 import type { Begun, BuildRule, KeptState, SourceRules, Survey } from './reloader-parts.ts'
 import { ServiceReloader } from './service-reloader.ts'
 
@@ -34,6 +35,8 @@ export interface RunReloaderParts {
   ask(service: ServicePlan, signal: AbortSignal): Promise<void>
   /** Makes the whole run anew from its files; resolves when it answers. */
   restart(): Promise<void>
+  /** Takes secrets out of what is kept and told. */
+  redact(loop: Loop): Loop
   tell(loop: Loop): void
   /** Present when tests are to run beside the loops. */
   readonly tests: TestRunner | undefined
@@ -46,6 +49,9 @@ export class RunReloader {
   private plan: Plan
   private readonly definitions: DefinitionWatch
   private sequence = 0
+  private isPaused = true
+  private isClosed = false
+  private renewing: Promise<void> = Promise.resolve()
   private loops: Promise<LoopLog> | undefined
   private log: LoopLog | undefined
 
@@ -64,6 +70,8 @@ export class RunReloader {
 
   /** Ends what is being done; nothing happens until `resume`. */
   async pause(): Promise<void> {
+    this.isPaused = true
+    await this.renewing
     await Promise.all([...this.services.values()].map((service) => service.pause()))
   }
 
@@ -74,8 +82,8 @@ export class RunReloader {
     const surveys = new Map<string, Survey>()
     for (const service of wanted) {
       const known = this.services.get(service.name)
-      const isSame = known && JSON.stringify(known.service) === JSON.stringify(service)
-      const reloader = isSame ? known : await this.make(service, plan)
+      const isSame = known && !known.isOutdated && JSON.stringify(known.service) === JSON.stringify(service)
+      const reloader = isSame ? known : await this.make(service, plan, known?.ledger)
       if (!isSame) {
         await known?.close()
         this.services.set(service.name, reloader)
@@ -110,15 +118,18 @@ export class RunReloader {
 
   /** Watches, and brings what was edited meanwhile. A service that cannot be watched is told and does not keep the others. */
   async resume(): Promise<void> {
+    this.isPaused = false
     this.log ??= await this.openLog()
-    if (this.services.size > 0) await this.definitions.open(await this.parts.watcher(this.plan.workspace.root))
+    const watchers = [...this.services.values()].map((service) => ({ name: service.service.name, open: () => service.resume() }))
+    const { root } = this.plan.workspace
+    const definitions = { name: 'shiv.yaml', open: async () => this.definitions.open(await this.parts.watcher(root)) }
     await Promise.all(
-      [...this.services.values()].map(async (service) => {
+      (watchers.length > 0 ? [...watchers, definitions] : []).map(async ({ name, open }) => {
         try {
-          await service.resume()
+          await open()
         } catch (error) {
           const { code, message } = toErrorShape(error)
-          this.parts.log.error(message, { code, service: service.service.name })
+          this.parts.log.error(message, { code, service: name })
         }
       }),
     )
@@ -160,6 +171,8 @@ export class RunReloader {
   }
 
   async close(): Promise<void> {
+    this.isClosed = true
+    await this.renewing
     await this.definitions.close()
     await this.parts.tests?.close()
     await Promise.all([...this.services.values()].map((service) => service.close()))
@@ -176,43 +189,54 @@ export class RunReloader {
     return (this.loops ??= openLoopLog(join(this.parts.folder, 'loops.jsonl'), failed))
   }
 
-  private async make(service: ServicePlan, plan: Plan): Promise<ServiceReloader> {
+  private async make(service: ServicePlan, plan: Plan, ledger?: Ledger): Promise<ServiceReloader> {
     const { parts } = this
     const reload = parts.runtime.reload!
     this.log ??= await this.openLog()
     const log = this.log
-    return new ServiceReloader(service, {
-      log: parts.log,
-      watcher: await parts.watcher(service.root),
-      rules: await parts.rules(service, plan),
-      build: (service, rule, signal) => this.build(service, rule, signal),
-      artefact: (service, rule) => artefactOf(service, rule, this.outFolder(service)),
-      prepare: reload.prepare && ((service, signal) => reload.prepare!(this.plan, service.name, parts.context(signal))),
-      apply: (order) => this.apply(order),
-      ask: (name, signal) =>
-        parts.ask(
-          this.plan.services.find((service) => service.name === name)!,
-          signal,
-        ),
-      reconcile: (action, begun) => void this.reconcile(action, begun),
-      renew: () => void this.renew(service.name),
-      nextLoop: () => log.nextId(),
-      nextSequence: () => (this.sequence = Math.max(this.sequence + 1, Date.now())),
-      tell: (loop) => this.tell(loop),
-      saved: () => parts.tests?.run(service, parts.context(new AbortController().signal).environment),
-      keep: (state) => this.keep(service.name, state),
-    })
+    return new ServiceReloader(
+      service,
+      {
+        log: parts.log,
+        watcher: await parts.watcher(service.root),
+        rules: await parts.rules(service, plan),
+        build: (service, rule, signal) => this.build(service, rule, signal),
+        artefact: (service, rule) => artefactOf(service, rule, this.outFolder(service)),
+        prepare: reload.prepare && ((service, signal) => reload.prepare!(this.plan, service.name, parts.context(signal))),
+        apply: (order) => this.apply(order),
+        ask: (name, signal) =>
+          parts.ask(
+            this.plan.services.find((service) => service.name === name)!,
+            signal,
+          ),
+        reconcile: (action, begun) => void this.reconcile(action, begun),
+        renew: () => this.renewSoon(service.name),
+        nextLoop: () => log.nextId(),
+        nextSequence: (last) => (this.sequence = Math.max(this.sequence + 1, last + 1, Date.now())),
+        tell: (loop) => this.tell(loop),
+        saved: () => parts.tests?.run(service, parts.context(new AbortController().signal).environment),
+        keep: (state) => this.keep(service.name, state),
+      },
+      ledger,
+    )
+  }
+
+  /** One after the other; a run that ends or is made anew waits for it. */
+  private renewSoon(name: string): void {
+    this.renewing = this.renewing
+      .then(() => (this.isClosed ? undefined : this.renew(name)))
+      .catch((error: unknown) =>
+        this.parts.log.error('what is ignored could not be read anew', { service: name, cause: String(error) }),
+      )
   }
 
   private async renew(name: string): Promise<void> {
     const before = this.services.get(name)
     if (!before) return
     await before.close()
-    const next = await this.make(before.service, this.plan)
+    const next = await this.make(before.service, this.plan, before.ledger)
     this.services.set(name, next)
-    next.survey()
-    await next.recall(before.kept)
-    await next.resume()
+    if (!this.isPaused && !this.isClosed) await next.resume()
   }
 
   private async apply(order: Omit<ReloadOrder, 'hold'>): Promise<ReloadOutcome> {
@@ -271,8 +295,9 @@ export class RunReloader {
   }
 
   private tell(loop: Loop): void {
-    this.log!.add(loop)
-    this.parts.tell(loop)
+    const told = this.parts.redact(loop)
+    this.log!.add(told)
+    this.parts.tell(told)
   }
 
   private keptFile(service: string): string {
@@ -293,7 +318,7 @@ function holds(mark: string | undefined, wanted: string): boolean {
 async function readKept(path: string): Promise<KeptState | undefined> {
   try {
     const value = JSON.parse(await readFile(path, 'utf8')) as KeptState
-    return value.version === 1 && typeof value.base === 'object' ? value : undefined
+    return value.version === 1 && typeof value.base === 'object' && Array.isArray(value.taken) ? value : undefined
   } catch {
     return undefined // never kept, or torn: then the tree as it is now is the base
   }

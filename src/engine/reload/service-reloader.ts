@@ -6,9 +6,9 @@ import { isIgnoreFile } from '../../spec/ignore-rules.ts'
 import type { ServicePlan } from '../../plan/types.ts'
 import type { ReloadOutcome, WatchBatch, Watching } from '../ports.ts'
 import { now, saveTime, LoopTrace, type Loop } from './loop.ts'
-import { OverlayBook } from './overlay-book.ts'
+import { Ledger } from './ledger.ts'
 import { pauseFor } from './settle.ts'
-import { notReady, ownTarget, workOf, type Judged, type Work } from './loop-work.ts'
+import { goesInPlace, notReady, ownTarget, workOf, type Judged, type Work } from './loop-work.ts'
 import type { BuildRule, KeptState, ReloaderParts, Survey } from './reloader-parts.ts'
 import { hashText, SourceTree } from './source-tree.ts'
 
@@ -24,13 +24,8 @@ const RETRY_MS = 2_000
 export class ServiceReloader {
   service: ServicePlan
   readonly tree: SourceTree
-  readonly book = new OverlayBook()
+  readonly ledger: Ledger
   private readonly parts: ReloaderParts
-  private readonly built = new Set<number>()
-  private base: Survey = {}
-  /** Stamps by path of what the last order brought, above the image's. */
-  private brought = new Map<string, string | undefined>()
-  private mark = ''
   private readonly pending = new Map<string, number>()
   private isComplete = true
   private firstSeen = 0
@@ -44,10 +39,12 @@ export class ServiceReloader {
   private phase: 'idle' | 'early' | 'applied' = 'idle'
   /** Saves of a loop that was given up: the next one answers them too, and its clock began with them. */
   private owed: { paths: string[]; savedAt: number; seenAt: number } | undefined
-  /** Saves that asked for the run to be made anew, which failed: what runs is of before them until it succeeds. */
-  private readonly unmade = new Set<string>()
+  /** It works by ignore rules of before. */
+  isOutdated = false
 
-  constructor(service: ServicePlan, parts: ReloaderParts) {
+  /** `ledger`: of the reloader before, whose service was defined or ignored otherwise. */
+  constructor(service: ServicePlan, parts: ReloaderParts, ledger = new Ledger()) {
+    this.ledger = ledger
     this.service = service
     this.parts = parts
     this.tree = new SourceTree(service.root, parts.rules.isIgnored)
@@ -59,29 +56,20 @@ export class ServiceReloader {
     return Object.fromEntries([...this.tree.files].map(([path, { stamp }]) => [path, stamp]))
   }
 
-  /** Replicas have an image that was made of this tree; what was edited since is beyond it. */
+  /** Replicas have an image that was made of this tree. */
   rebase(survey: Survey): void {
-    this.base = survey
-    this.brought = new Map(Object.entries(survey))
-    this.book.clear()
-    this.built.clear()
+    this.ledger.rebase(survey)
     this.owed = undefined
-    this.unmade.clear()
     this.isDue = false
-    this.mark = ''
   }
 
   /** Takes up what an earlier daemon kept: what differs from its base was edited since the image was made. */
   async recall(kept: KeptState): Promise<void> {
-    this.base = kept.base
-    this.brought = new Map(Object.entries(kept.base))
-    this.mark = kept.mark
+    this.ledger.recall(kept, (path) => this.tree.files.has(path))
     const rules = this.service.reload?.rules ?? []
     for (const index of kept.built) {
       const rule = rules[index]
-      if (rule?.do !== 'build') continue
-      this.built.add(index)
-      await this.book.takeArtefact(this.parts.artefact(this.service, rule), rule.sync.to)
+      if (rule?.do === 'build') await this.ledger.book.takeArtefact(this.parts.artefact(this.service, rule), rule.sync.to)
     }
   }
 
@@ -103,8 +91,10 @@ export class ServiceReloader {
   /** Paths whose state now is not what the last order brought, or the image has. */
   private unbrought(): string[] {
     const { files } = this.tree
-    const paths = new Set([...this.brought.keys(), ...files.keys()])
-    return [...paths].filter((path) => files.get(path)?.stamp !== this.brought.get(path))
+    const paths = new Set([...this.ledger.paths(), ...files.keys()])
+    const differing = [...paths].filter((path) => !this.ledger.isBrought(path, files.get(path)?.stamp))
+    // A path that is ignored by now is no file that is gone.
+    return differing.filter((path) => files.has(path) || !existsSync(join(this.service.root, path)))
   }
 
   private get hasWork(): boolean {
@@ -113,7 +103,13 @@ export class ServiceReloader {
 
   /** These saves could not be answered by making the run anew. Other saves go on being brought, and say so. */
   noteUnmade(paths: string[]): void {
-    for (const path of paths) this.unmade.add(path)
+    for (const path of paths) this.ledger.unmade.add(path)
+  }
+
+  /** What is ignored has changed. A run that is made anew makes a reloader that knows; else this one is replaced now. */
+  private learnIgnores(isForRun: boolean): void {
+    this.isOutdated = true
+    if (!isForRun) this.parts.renew()
   }
 
   /** Gives up what is being done and does nothing until resumed; saves are gathered meanwhile. */
@@ -132,7 +128,7 @@ export class ServiceReloader {
 
   /** Of what every replica should hold. */
   get currentMark(): string {
-    return this.mark
+    return this.ledger.mark
   }
 
   /** Hashes by path in the container of all that is copied there, and which of them were edited since the image was made. */
@@ -143,13 +139,13 @@ export class ServiceReloader {
       const hash = target === undefined ? undefined : await this.tree.hash(path)
       if (hash !== undefined && target !== undefined) expected.set(target, hash)
     }
-    const { overlay } = this.book
+    const { overlay } = this.ledger.book
     for (const [target, { hash }] of overlay) expected.set(target, hash)
     return { expected, beyond: new Set(overlay.keys()) }
   }
 
   get isCurrent(): boolean {
-    return !this.hasWork && this.turn === undefined && this.unmade.size === 0
+    return !this.hasWork && this.turn === undefined && this.ledger.unmade.size === 0
   }
 
   private hear(batch: WatchBatch): void {
@@ -196,11 +192,13 @@ export class ServiceReloader {
     const work = workOf(verdicts, this.service.reload?.restart ?? 'process')
     trace.passed('classified')
     const files = verdicts.filter(({ verdict }) => verdict.action !== 'ignore').map(({ path }) => path)
-    if (changed.some(isIgnoreFile)) this.parts.renew()
-    for (const path of changed) this.brought.set(path, this.tree.files.get(path)?.stamp)
+    const forRun = madeAnew(work.action, this.parts.prepare !== undefined)
+    if (fresh.some(isIgnoreFile)) this.learnIgnores(forRun !== undefined)
+    for (const { path, verdict } of verdicts)
+      if (!forRun || !goesInPlace(verdict)) this.ledger.bring(path, this.tree.files.get(path)?.stamp)
     if (files.length === 0 && !this.isDue) return true
-    if (work.action === 'plan' || (work.action === 'image' && !this.parts.prepare)) {
-      this.parts.reconcile(work.action, { trace, files, service: this.service.name, remarks: work.remarks })
+    if (forRun) {
+      this.parts.reconcile(forRun, { trace, files, service: this.service.name, remarks: work.remarks })
       return true
     }
     if (work.action === 'none' && !this.isDue) {
@@ -229,7 +227,7 @@ export class ServiceReloader {
       this.pending.clear()
       for (const path of this.tree.refresh(more)) fresh.add(path)
     }
-    return [...fresh].filter((path) => this.tree.files.get(path)?.stamp !== this.brought.get(path))
+    return [...fresh].filter((path) => !this.ledger.isBrought(path, this.tree.files.get(path)?.stamp))
   }
 
   /** More was heard during the pause, or git says that it is not done. */
@@ -245,13 +243,13 @@ export class ServiceReloader {
     else for (const rule of work.builds) await this.buildOne(rule, signal)
     if (isBuilt) trace.passed('built')
     const refused = this.parts.prepare ? [] : await this.takeAll(verdicts)
-    const mark = this.parts.prepare ? this.chain(files) : this.book.mark
+    const mark = this.parts.prepare ? this.chain(files) : this.ledger.book.mark
     // Where files are copied, a newer save overtakes until they are in place; a restart that has begun ends first.
     this.phase = this.parts.prepare ? 'applied' : 'early'
     const outcome = await this.parts.apply({
       service: this.service,
-      sequence: this.parts.nextSequence(),
-      overlay: this.book.overlay,
+      sequence: (this.ledger.sequence = this.parts.nextSequence(this.ledger.sequence)),
+      overlay: this.ledger.book.overlay,
       mark,
       restart: work.restart,
       passed: (phase) => {
@@ -260,7 +258,7 @@ export class ServiceReloader {
       },
       signal,
     })
-    this.mark = mark
+    this.ledger.mark = mark
     this.isDue = refused.length > 0 || outcome.replicas.some(({ refused = [] }) => refused.length > 0)
     if (this.isDue) this.tryAgain()
     await this.conclude(trace, files, work, { outcome, refused, signal })
@@ -269,17 +267,18 @@ export class ServiceReloader {
 
   private async buildOne(rule: BuildRule, signal: AbortSignal): Promise<void> {
     await this.parts.build(this.service, rule, signal)
-    await this.book.takeArtefact(this.parts.artefact(this.service, rule), rule.sync.to)
-    this.built.add(this.service.reload!.rules.indexOf(rule))
+    await this.ledger.book.takeArtefact(this.parts.artefact(this.service, rule), rule.sync.to)
+    this.ledger.built.add(this.service.reload!.rules.indexOf(rule))
   }
 
   /** Returns the files that cannot be read, as the user must see them. */
   private async takeAll(verdicts: Judged[]): Promise<string[]> {
     const refused: string[] = []
     for (const { path, verdict } of verdicts) {
+      if (goesInPlace(verdict)) this.ledger.taken.add(path)
       const target = ownTarget(verdict)
       if (target === undefined) continue
-      if (!(await this.book.take(this.tree, path, target))) refused.push(`${path}: it cannot be read`)
+      if (!(await this.ledger.book.take(this.tree, path, target))) refused.push(`${path}: it cannot be read`)
     }
     return refused
   }
@@ -292,7 +291,7 @@ export class ServiceReloader {
   ): Promise<void> {
     const failed = outcome.replicas.filter(({ state }) => state === 'failed')
     const ready = outcome.replicas.filter(({ state }) => state === 'ready')
-    const unmade = [...this.unmade].map(
+    const unmade = [...this.ledger.unmade].map(
       (path) => `${path} is not in what runs yet: making it anew failed; save it again when it is mended, or: shiv start`,
     )
     const remarks = [
@@ -341,7 +340,7 @@ export class ServiceReloader {
   /** Where nothing is copied, what a process runs is told from what went before and what changed. */
   private chain(files: string[]): string {
     const stamps = files.map((path) => `${path}\0${this.tree.files.get(path)?.stamp ?? ''}`)
-    return hashText([this.mark, ...stamps].join('\0')).slice(0, 16)
+    return hashText([this.ledger.mark, ...stamps].join('\0')).slice(0, 16)
   }
 
   private tryAgain(): void {
@@ -349,14 +348,15 @@ export class ServiceReloader {
     this.retry = setTimeout(() => this.pump(), RETRY_MS).unref()
   }
 
-  /** What another reloader of the service goes on from. */
-  get kept(): KeptState {
-    return { version: 1, base: this.base, built: [...this.built], mark: this.mark }
-  }
-
   private keep(): Promise<void> {
-    return this.parts.keep(this.kept)
+    return this.parts.keep(this.ledger.kept)
   }
+}
+
+/** What only the whole run can do. Where the working copy itself runs there is no image. */
+function madeAnew(action: Work['action'], isPrepared: boolean): 'plan' | 'image' | undefined {
+  if (action === 'plan') return action
+  return action === 'image' && !isPrepared ? action : undefined
 }
 
 function earliest(times: (number | undefined)[]): number | undefined {

@@ -99,7 +99,7 @@ export class SourceTree {
       mode: Number(stat.mode & 0o777n),
       sizeBytes: Number(stat.size),
       modifiedMs: Number(stat.mtimeNs / 1000n) / 1000,
-      ...(stat.isSymbolicLink() && { link: readlinkSync(join(this.root, path)) }),
+      ...(stat.isSymbolicLink() && { link: readLink(join(this.root, path)) }),
     }
     const known = this.files.get(path)
     this.files.set(path, file)
@@ -137,6 +137,14 @@ export async function hashFile(path: string): Promise<string | undefined> {
 
 function stampOf(stat: BigIntStats): string {
   return `${stat.size}:${stat.mtimeNs}:${stat.ino}:${stat.mode & 0o777n}`
+}
+
+function readLink(path: string): string {
+  try {
+    return readlinkSync(path)
+  } catch {
+    return '' // gone meanwhile: the watcher tells, and what leads nowhere is refused
+  }
 }
 
 function isKept(stat: BigIntStats): boolean {

@@ -1,13 +1,14 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { createLog } from '../../../src/core/log.ts'
-import { createRedactor } from '../../../src/core/redact.ts'
+import { createRedactor, type Redactor } from '../../../src/core/redact.ts'
 import { createFrontDoor } from '../../../src/drivers/proxy/front-door.ts'
 import { chooseWatcher } from '../../../src/drivers/watch/choose-watcher.ts'
 import { openEngine, type Engine } from '../../../src/engine/engine.ts'
 import type { Ask } from '../../../src/engine/parts.ts'
+import { hashText } from '../../../src/engine/reload/source-tree.ts'
 import { planner } from '../../../src/engine/planner.ts'
 import type { FrontDoor, ReloadOrder } from '../../../src/engine/ports.ts'
 import type { EngineEvent, StartParams } from '../../../src/engine/results.ts'
@@ -21,9 +22,10 @@ let door: FrontDoor
 let runtime: FakeRuntime
 let orders: ReloadOrder[]
 let logged: string[]
+let redactor: Redactor
 
 async function open(): Promise<void> {
-  const redactor = createRedactor()
+  redactor = createRedactor()
   door = await createFrontDoor({ home })
   runtime = reloading(runtime)
   engine = openEngine({
@@ -153,6 +155,77 @@ test('a service.yaml that is wrong keeps what runs, and says what is wrong', asy
   expect((await engine.status({ ...target(), all: false }))[0]!.services[0]!.reload!.isCurrent).toBe(false)
   save('name: users\nlanguage: node\ncommand: [node, server.js]\n', 'users/service.yaml')
   await until(async () => (await engine.status({ ...target(), all: false }))[0]!.services[0]!.reload!.isCurrent)
+})
+
+test('a nested .gitignore that is saved is learned once, deletes nothing in containers, and ends with the run', async () => {
+  shop.write('users/sub/data.json', '{}')
+  await engine.start(params(), ask())
+  save('data.json\n', 'users/sub/.gitignore')
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  const count = orders.length
+  expect(count).toBeLessThanOrEqual(3)
+  expect(orders.flatMap(({ overlay }) => [...overlay.keys()])).not.toContain('/app/sub/data.json')
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  expect(orders).toHaveLength(count)
+  await engine.stop({ ...target(), purge: false }, ask())
+  save('after', 'users/server.js')
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  expect(orders).toHaveLength(count)
+})
+
+test('a service whose folder vanishes takes nothing else down', async () => {
+  shop.write('users/.dockerignore', 'x\n')
+  await engine.start(params(), ask())
+  rmSync(join(shop.root, 'users'), { recursive: true })
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  expect((await engine.status({ ...target(), all: true })).length).toBe(1)
+})
+
+test('after a rebuild that failed the mended save is answered', async () => {
+  await engine.start(params(), ask())
+  runtime.failure = new Error('the image does not build')
+  save('{"dependencies":{"x":"1"}}', 'users/package.json')
+  await until(async () => (await engine.loops(target())).loops.length === 1)
+  expect((await engine.loops(target())).loops[0]).toMatchObject({ action: 'image', outcome: 'failed' })
+  runtime.failure = undefined
+  save('{"dependencies":{"x":"2"}}', 'users/package.json')
+  await until(async () => (await engine.loops(target())).loops.at(-1)?.outcome === 'served')
+})
+
+test('an edit that is taken back together with a change of service.yaml is taken back in what runs', async () => {
+  await engine.start(params(), ask())
+  save('second')
+  await until(() => orders.length === 1)
+  await until(async () => (await engine.loops(target())).loops.length === 1)
+  save('first')
+  save('name: users\nlanguage: node\ncommand: [node, server.js]\nenv: { A: b }\n', 'users/service.yaml')
+  await until(() => orders.at(-1)?.overlay.get('/app/server.js')?.hash === hashText('first'))
+})
+
+test('no secret of an error gets into the file of loops', async () => {
+  await engine.start(params({ environment: {} }), ask())
+  redactor.add('hunter2secret')
+  runtime.reload!.apply = async () => {
+    throw new Error('cannot reach postgres://app:hunter2secret@db')
+  }
+  save('second')
+  await until(async () => (await engine.loops(target())).loops.length === 1)
+  const [run] = readdirSync(join(home, 'runs'))
+  await until(() => existsSync(join(home, 'runs', run!, 'loops.jsonl')))
+  expect(readFileSync(join(home, 'runs', run!, 'loops.jsonl'), 'utf8')).not.toContain('hunter2secret')
+  expect(JSON.stringify(await engine.loops(target()))).not.toContain('hunter2secret')
+})
+
+test('a file that was added, brought, and deleted while no daemon was there is gone from what runs', async () => {
+  await engine.start(params(), ask())
+  save('new', 'users/added.js')
+  await until(() => orders.length === 1)
+  await until(async () => (await engine.loops(target())).loops.length === 1)
+  await engine.close({ keepRuns: true })
+  await door.close()
+  rmSync(join(shop.root, 'users/added.js'))
+  await open()
+  await until(() => orders.at(-1)?.overlay.get('/app/added.js')?.source === undefined && orders.length === 2)
 })
 
 test('edits of while no daemon was there are found by the next one', async () => {
