@@ -40,12 +40,15 @@ is_answered() {
   _asker=$!
   echo "$_asker" >"$_home/asker"
   exec 7<&-
+  hundredths
+  _asked=$_now
   IFS=' ' read -t 5 -r _nothing _status _nothing <"$_home/answer"
+  hundredths
   case $_status in
     [23]??) return 0 ;;
     ?*) _health="$SHIV_HEALTH_PATH answers $_status" ;;
     *)
-      if is_asking; then
+      if [ $((_now - _asked)) -ge 490 ]; then
         _health="$SHIV_HEALTH_PATH does not answer"
       elif wait "$_asker"; then
         _health="$SHIV_HEALTH_PATH is not answered in HTTP"
@@ -56,11 +59,6 @@ is_answered() {
   esac
   kill -KILL "$_asker" 2>/dev/null
   return 1
-}
-
-is_asking() {
-  read -r _nothing _nothing _letter _nothing 2>/dev/null <"/proc/$_asker/stat" || return 1
-  [ "$_letter" != Z ]
 }
 
 # read_state: _condition running, crashed or waiting. What is read while it is written is read again.
