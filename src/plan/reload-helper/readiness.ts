@@ -72,8 +72,13 @@ read_state() {
 # watch_start SEQUENCE TOKEN SECONDS: says \`restarted\` and then \`ready\` or \`failed\`, of the process that began with this token.
 watch_start() {
   hundredths
-  _deadline=$((_now + $3 * 100)) _health= _port=\${SHIV_HEALTH_PORT:-} _polls=0 _patience=0 _seen=
-  while read_state; [ "$_token" != "$2" ]; do nap 0.001; done
+  _deadline=$((_now + (\${SHIV_GRACE_SECONDS:-10} + 30) * 100)) _health= _port=\${SHIV_HEALTH_PORT:-} _polls=0 _patience=0 _seen=
+  while read_state; [ "$_token" != "$2" ]; do
+    hundredths
+    if [ "$_now" -ge "$_deadline" ]; then echo "failed $1 unhealthy the old process does not end"; return; fi
+    nap 0.001
+  done
+  _deadline=$((_now + $3 * 100))
   if [ "$_condition" = running ]; then echo "restarted $1 $_process"; fi
   while :; do
     if [ "$_condition" = crashed ]; then echo "failed $1 exited $_code"; return; fi
