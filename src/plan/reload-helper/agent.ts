@@ -130,8 +130,16 @@ hash() {
   echo "hashed $1"
 }
 
+# What a former life of the container left is not of the supervisor that is about to begin.
+finds_supervisor() {
+  read -r _supervisor _since 2>/dev/null <"$_home/run" || return 1
+  read -r _line 2>/dev/null <"/proc/$_supervisor/stat" || return 1
+  set -- $_line
+  shift 21
+  [ "$1" = "$_since" ]
+}
+
 hello() {
-  read -r _supervisor <"$_home/run"
   read -r _boot <"$_home/boot"
   _sequence= _mark=
   read -r _sequence _mark 2>/dev/null <"$_home/mark"
@@ -145,11 +153,14 @@ tell_events() {
   while IFS= read -r _line; do echo "$_line"; done
 }
 
+until [ -p "$_home/nap" ]; do "$_busybox" usleep 10000; done
+exec 9<>"$_home/nap"
+until finds_supervisor; do nap 0.01; done
 end_former
 echo "$$" >"$_home/agent"
 "$_busybox" rm -rf "$_stage" "$_home/events" "$_home/ask" "$_home/answer"
 "$_busybox" mkfifo "$_home/events" "$_home/ask" "$_home/answer"
-exec 5<>"$_home/events" 9<>"$_home/nap"
+exec 5<>"$_home/events"
 tell_events <"$_home/events" 5<&- &
 _watcher=$!
 _turn=0

@@ -40,12 +40,15 @@ is_answered() {
   _asker=$!
   echo "$_asker" >"$_home/asker"
   exec 7<&-
+  hundredths
+  _asked=$_now
   IFS=' ' read -t 5 -r _nothing _status _nothing <"$_home/answer"
+  hundredths
   case $_status in
     [23]??) return 0 ;;
     ?*) _health="$SHIV_HEALTH_PATH answers $_status" ;;
     *)
-      if is_asking; then
+      if [ $((_now - _asked)) -ge 490 ]; then
         _health="$SHIV_HEALTH_PATH does not answer"
       elif wait "$_asker"; then
         _health="$SHIV_HEALTH_PATH is not answered in HTTP"
@@ -56,11 +59,6 @@ is_answered() {
   esac
   kill -KILL "$_asker" 2>/dev/null
   return 1
-}
-
-is_asking() {
-  read -r _nothing _nothing _letter _nothing 2>/dev/null <"/proc/$_asker/stat" || return 1
-  [ "$_letter" != Z ]
 }
 
 # read_state: _condition running, crashed or waiting. What is read while it is written is read again.
@@ -74,8 +72,13 @@ read_state() {
 # watch_start SEQUENCE TOKEN SECONDS: says \`restarted\` and then \`ready\` or \`failed\`, of the process that began with this token.
 watch_start() {
   hundredths
-  _deadline=$((_now + $3 * 100)) _health= _port=\${SHIV_HEALTH_PORT:-} _polls=0 _patience=0 _seen=
-  while read_state; [ "$_token" != "$2" ]; do nap 0.001; done
+  _deadline=$((_now + (\${SHIV_GRACE_SECONDS:-10} + 30) * 100)) _health= _port=\${SHIV_HEALTH_PORT:-} _polls=0 _patience=0 _seen=
+  while read_state; [ "$_token" != "$2" ]; do
+    hundredths
+    if [ "$_now" -ge "$_deadline" ]; then echo "failed $1 unhealthy the old process does not end"; return; fi
+    nap 0.001
+  done
+  _deadline=$((_now + $3 * 100))
   if [ "$_condition" = running ]; then echo "restarted $1 $_process"; fi
   while :; do
     if [ "$_condition" = crashed ]; then echo "failed $1 exited $_code"; return; fi

@@ -170,7 +170,13 @@ trap 'on_end TERM' TERM
 trap 'on_end INT' INT
 trap 'on_end QUIT' QUIT
 for _word in HUP USR1 USR2 WINCH; do trap "on_signal $_word" "$_word"; done
-echo "$$" >"$_home/run"
+announce() {
+  read -r _line <"/proc/$$/stat"
+  set -- $_line
+  shift 21
+  echo "$$ $1" >"$_home/run"
+}
+announce
 while [ -e "$_home/wait" ]; do pause 3600; done
 
 while :; do
@@ -188,7 +194,7 @@ done
 `
 
 /**
- * `sh run.sh COMMAND…`: PID 1 of a replica that can be reloaded. In its own folder it writes `run` (its pid), `boot` (this life's id)
+ * `sh run.sh COMMAND…`: PID 1 of a replica that can be reloaded. In its own folder it writes `run` (its pid and start time), `boot` (this life's id)
  * and `state`: `running GENERATION PID SEQUENCE TOKEN`, `crashed GENERATION PID SEQUENCE TOKEN CODE` or `waiting`. Woken by SIGURG (which
  * no image stops by), it obeys `restart` (a token; another one than before is an order) and `prepare` (a spare is wanted).
  */
