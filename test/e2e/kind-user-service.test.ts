@@ -12,6 +12,7 @@ const kind = await findKind()
 if (!kind) console.log('test/e2e/kind-user-service: skipped, Docker, kind or a node image is missing')
 
 const cluster = 'shiv-e2e'
+const HEALTHZ = /^\thandle\("GET \/healthz".*$/m
 let own: OwnShiv
 let workspace: string
 let kubeconfig: string
@@ -71,21 +72,28 @@ describe.skipIf(!kind)('the first example on a real cluster', () => {
   })
 
   describe('edited while it runs, in a distroless, non-root, read-only image', () => {
-    const routes = () => join(workspace, 'user-service', 'routes.go')
-    const edit = async (from: string | RegExp, to: string) => {
-      const text = await readFile(routes(), 'utf8')
-      expect(text).toMatch(from)
-      await writeFile(routes(), text.replace(from, to))
+    /** Writes the line that answers /healthz, whatever it was; `isWhole` false leaves a parenthesis out. */
+    const edit = async (word: string, isWhole = true) => {
+      const path = join(workspace, 'user-service', 'routes.go')
+      const line = `\thandle("GET /healthz", func(*http.Request) (int, any, error) { return http.StatusOK, status("${word}"${isWhole ? ')' : ''}, nil })`
+      const text = await readFile(path, 'utf8')
+      expect(text).toMatch(HEALTHZ)
+      await writeFile(
+        path,
+        text.replace(HEALTHZ, () => line),
+      )
     }
     const answer = async () => (await fetch(`${await directUrl()}/healthz`)).text()
 
     it('serves the new code from every pod, and loses no request on the way', async () => {
       const pods = (await run()).services[0]!.replicas.map(({ id }) => id).sort()
       const load = beginLoad(`${await directUrl()}/healthz`)
-      await edit('status("ok")', 'status("edited once")')
+      await edit('edited once')
       await expect.poll(answer, { timeout: 240_000, interval: 250 }).toContain('edited once')
-      await edit('status("edited once")', 'status("edited twice")')
+      await edit('edited twice')
       await expect.poll(answer, { timeout: 60_000, interval: 100 }).toContain('edited twice')
+      const before = load.count()
+      await expect.poll(() => load.count(), { timeout: 10_000 }).toBeGreaterThan(before + 10)
       const { statuses, last } = await load.end()
       expect(new Set(statuses)).toEqual(new Set([200]))
       expect(last.slice(-5).every((text) => text.includes('edited twice'))).toBe(true)
@@ -93,12 +101,15 @@ describe.skipIf(!kind)('the first example on a real cluster', () => {
     }, 360_000)
 
     it('says which line does not compile, and goes on with the code of before', async () => {
-      await edit('status("edited twice")', 'status("broken"')
+      await edit('broken', false)
       const loops = async () => (JSON.parse(await own.shiv(['loop', '--json'], { cwd: workspace })) as LoopsResult).loops
-      await expect.poll(async () => (await loops()).at(-1)?.error?.code, { timeout: 60_000 }).toBe('RELOAD_BUILD_FAILED')
-      expect((await loops()).at(-1)!.error!.message).toMatch(/routes\.go:\d+:\d+/)
-      expect(await answer()).toContain('edited twice')
-      await edit('status("broken"', 'status("mended")')
+      try {
+        await expect.poll(async () => (await loops()).at(-1)?.error?.code, { timeout: 60_000 }).toBe('RELOAD_BUILD_FAILED')
+        expect((await loops()).at(-1)!.error!.message).toMatch(/routes\.go:\d+:\d+/)
+        expect(await answer()).not.toContain('broken')
+      } finally {
+        await edit('mended')
+      }
       await expect.poll(answer, { timeout: 60_000, interval: 100 }).toContain('mended')
     }, 180_000)
 
@@ -115,7 +126,7 @@ describe.skipIf(!kind)('the first example on a real cluster', () => {
     it('brings what was saved while the daemon was dead', async () => {
       const { daemon } = JSON.parse(await own.shiv(['status', '--all', '--json'])) as { daemon: { pid: number } }
       process.kill(daemon.pid, 'SIGKILL')
-      await edit('status("mended")', 'status("saved unwatched")')
+      await edit('saved unwatched')
       await own.shiv(['status'], { cwd: workspace })
       await expect.poll(answer, { timeout: 120_000, interval: 250 }).toContain('saved unwatched')
     }, 180_000)
@@ -227,7 +238,7 @@ async function verify(): Promise<VerifyResult> {
 }
 
 /** Asks twenty times a second, each over a connection of its own, until ended. */
-function beginLoad(url: string): { end(): Promise<{ statuses: (number | string)[]; last: string[] }> } {
+function beginLoad(url: string): { count(): number; end(): Promise<{ statuses: (number | string)[]; last: string[] }> } {
   const statuses: (number | string)[] = []
   const last: string[] = []
   const asked = new Set<Promise<void>>()
@@ -245,6 +256,7 @@ function beginLoad(url: string): { end(): Promise<{ statuses: (number | string)[
     asked.add(asking)
   }, 50)
   return {
+    count: () => statuses.length,
     async end() {
       clearInterval(timer)
       await Promise.all(asked)
