@@ -93,7 +93,8 @@ describe.skipIf(why !== undefined)('hot reload of pods', () => {
 
     it('says what each pod holds', async () => {
       const mark = run.orders.tree.mark()
-      expect(await reload.holdings(run.plan, 'web', run.context)).toEqual(
+      const holdings = await reload.holdings(run.plan, 'web', run.context)
+      expect(holdings.sort((a, b) => a.replica.localeCompare(b.replica))).toEqual(
         run
           .pods()
           .sort()
