@@ -30,6 +30,8 @@ export interface Target {
 const DEADLINE_MS = 600_000
 /** The view changes by watch; time alone can also decide (a probe that never passes). */
 const LOOK_AGAIN_MS = 500
+/** How long the names and the network of restarted nodes may take. */
+const RESTARTED_NODES_MS = 60_000
 const BACKOFF = new Set(['CrashLoopBackOff', 'ImagePullBackOff', 'ErrImageNeverPull'])
 
 /**
@@ -122,7 +124,9 @@ function problemOf(view: View, target: Target, given: Circumstances): Problem | 
 /** From when on a crash is the service's own: when all that it calls, and that is being started with it, is ready. */
 function settledSince(target: Target, { targets, readySince }: Circumstances): number {
   const started = target.dependencies.filter((name) => targets.some(({ subject }) => subject === name))
-  return Math.max(target.since, ...started.map((name) => readySince.get(name) ?? Number.POSITIVE_INFINITY))
+  // After a restart of the nodes their network comes up beside the services: who gave up waiting for it is started again.
+  const begun = target.startedAfter > 0 ? target.since + RESTARTED_NODES_MS : target.since
+  return Math.max(begun, ...started.map((name) => readySince.get(name) ?? Number.POSITIVE_INFINITY))
 }
 
 function overdue(): Problem {
