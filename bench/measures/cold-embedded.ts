@@ -1,9 +1,9 @@
 import { execa } from 'execa'
 import { cp, mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
+import { freePort } from '../support/free-port.ts'
 import { interleave, timed, type Row } from '../support/measure.ts'
 import { openShiv } from '../../test/support/own-shiv.ts'
 
@@ -112,14 +112,4 @@ async function retry(work: () => Promise<void>): Promise<void> {
       await new Promise((resolve) => setTimeout(resolve, 5))
     }
   }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().on('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number }
-      server.close(() => resolve(port))
-    })
-  })
 }

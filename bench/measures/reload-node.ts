@@ -1,12 +1,13 @@
 import { execa, type ResultPromise } from 'execa'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { timeEdits, untilAnswers, type Subject } from '../support/edits.ts'
 import { quantile } from '../../src/bench/statistics.ts'
 import type { Row } from '../support/measure.ts'
 import { openShiv, readRun, tinyService, writeTree } from '../../test/support/own-shiv.ts'
+import { freePort } from '../support/free-port.ts'
 import { deleteCluster } from '../support/kind.ts'
 
 const cluster = 'shiv-bench'
@@ -173,14 +174,4 @@ async function withTool(tool: string, args: string[], count: number): Promise<nu
 
 function subject(url: string, folder: string): Subject {
   return { url, file: join(folder, 'server.js'), text: versionServer }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().on('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number }
-      server.close(() => resolve(port))
-    })
-  })
 }

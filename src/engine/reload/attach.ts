@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import { toErrorShape } from '../../core/errors.ts'
 import type { Plan } from '../../plan/types.ts'
 import type { Runtime } from '../ports.ts'
@@ -85,11 +84,6 @@ export async function recallReload(shop: Workshop, run: Run, reloader: RunReload
 export async function endReload(run: Run): Promise<void> {
   await run.reloader?.close()
   run.reloader = undefined
-}
-
-/** Where a run's loops are kept. */
-export function loopFile(folder: string): string {
-  return join(folder, 'loops.jsonl')
 }
 
 /** Whether a run is one whose saves are brought. */

@@ -3,8 +3,7 @@ import type { Ask } from '../parts.ts'
 import type { LoopsResult, Target, VerifyResult } from '../results.ts'
 import type { Workshop } from '../workshop.ts'
 import { ShivError } from '../../core/errors.ts'
-import { loopFile } from './attach.ts'
-import { openLoopLog } from './loop-log.ts'
+import { loopFile, openLoopLog } from './loop-log.ts'
 
 /** The last loops of a run, oldest first; of a run that does not live too. */
 export async function loopsOf(shop: Workshop, params: Target): Promise<LoopsResult> {

@@ -1,10 +1,15 @@
 import { appendFile, mkdir, readFile, rename, stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Loop } from './loop.ts'
 
 /** Beyond this the file begins anew and the one before is kept beside it. */
 const LIMIT_BYTES = 4 << 20
 const KEPT = 500
+
+/** Where a run's loops are kept. */
+export function loopFile(runFolder: string): string {
+  return join(runFolder, 'loops.jsonl')
+}
 
 /** The last loops of a run: in memory, and one JSON object a line in a file that outlives the daemon. */
 export interface LoopLog {

@@ -1,7 +1,6 @@
 import { statSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, posix } from 'node:path'
 import { ShivError } from '../../core/errors.ts'
-import { posix } from 'node:path'
 import { createHash } from 'node:crypto'
 import type { Overlay, OverlayFile } from '../ports.ts'
 import { hashFile, SourceTree } from './source-tree.ts'
@@ -13,10 +12,6 @@ export class OverlayBook {
 
   get overlay(): Overlay {
     return new Map(this.files)
-  }
-
-  get isEmpty(): boolean {
-    return this.files.size === 0
   }
 
   /** Of the content: equal overlays have equal marks, whoever made them. */
@@ -47,8 +42,8 @@ export class OverlayBook {
   async takeArtefact(from: string, to: string): Promise<void> {
     const single = await hashFile(from)
     if (single !== undefined) {
-      const { mode, size } = await statOf(from)
-      this.files.set(to, { source: from, hash: single, mode, sizeBytes: size })
+      const { mode, size } = statSync(from)
+      this.files.set(to, { source: from, hash: single, mode: mode & 0o777, sizeBytes: size })
       return
     }
     if (!isFolder(from)) throw artefactMissing(from)
@@ -75,9 +70,3 @@ function artefactMissing(path: string): ShivError {
 }
 
 const GONE: OverlayFile = { source: undefined, hash: '', mode: 0, sizeBytes: 0 }
-
-async function statOf(path: string): Promise<{ mode: number; size: number }> {
-  const { stat } = await import('node:fs/promises')
-  const { mode, size } = await stat(path)
-  return { mode: mode & 0o777, size }
-}

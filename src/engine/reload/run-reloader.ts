@@ -10,7 +10,7 @@ import { DefinitionWatch } from './definition-watch.ts'
 import { LoopTrace, saveTime, type Loop } from './loop.ts'
 import type { ReloadStatus, VerifyResult } from '../results.ts'
 import type { TestRunner } from './test-runner.ts'
-import { openLoopLog, type LoopLog } from './loop-log.ts'
+import { loopFile, openLoopLog, type LoopLog } from './loop-log.ts'
 import type { Ledger } from './ledger.ts'
 import type { Begun, BuildRule, KeptState, SourceRules, Survey } from './reloader-parts.ts'
 import { ServiceReloader } from './service-reloader.ts'
@@ -186,7 +186,7 @@ export class RunReloader {
 
   private openLog(): Promise<LoopLog> {
     const failed = (error: unknown) => this.parts.log.error('a loop could not be written', { cause: String(error) })
-    return (this.loops ??= openLoopLog(join(this.parts.folder, 'loops.jsonl'), failed))
+    return (this.loops ??= openLoopLog(loopFile(this.parts.folder), failed))
   }
 
   private async make(service: ServicePlan, plan: Plan, ledger?: Ledger): Promise<ServiceReloader> {
