@@ -122,6 +122,7 @@ export async function openAgent(transport: Transport): Promise<Agent> {
     onCrash: (listener) => (onCrash = listener),
     async apply(sequence, mark, frame, onSent) {
       const refused = new Map<string, string>()
+      const asked = new Set(frame.files.map(({ path }) => path))
       const lone = frame.lone && (await readLone(frame.lone, frame.sent))
       if (lone instanceof Error) return { refused, broken: causeOf(lone) }
       const parts = async function* () {
@@ -138,7 +139,7 @@ export async function openAgent(transport: Transport): Promise<Agent> {
         onSent?.()
       }
       return ask<Applied>(parts, (answer) => {
-        if (answer.kind === 'refused') refused.set(answer.path, answer.cause)
+        if (answer.kind === 'refused' && asked.has(answer.path)) refused.set(answer.path, answer.cause)
         if (answer.kind === 'broken') return { refused, broken: answer.cause }
         return answer.kind === 'applied' ? { refused } : undefined
       })

@@ -26,10 +26,16 @@ export interface Hello {
   code: number
 }
 
-/** Cuts the agent's bytes into answers; throws on what is none. */
+/** A path has at most 4 kB, and a cause is a line: what grows beyond this is no answer of agent.sh. */
+const LINE_BYTES = 64 * 1024
+/** Of the hashes of one question, which is of at most 500 paths. */
+const HASH_BYTES = 4 * 1024 * 1024
+
+/** Cuts the agent's bytes into answers; throws on what is none, and on one that does not end. */
 export function createAnswerReader(onAnswer: (answer: Answer) => void): (bytes: Buffer) => void {
   let rest: Buffer = Buffer.alloc(0)
   let hashLines: Buffer[] = []
+  let hashBytes = 0
   const take = (): Answer | undefined => {
     const end = rest.indexOf(10)
     if (end < 0) return undefined
@@ -45,6 +51,8 @@ export function createAnswerReader(onAnswer: (answer: Answer) => void): (bytes: 
     }
     if (word === '=') {
       hashLines.push(Buffer.from(rest.subarray(2, end + 1)))
+      hashBytes += end - 1
+      if (hashBytes > HASH_BYTES) throw new Error('the agent says more hashes than it was asked for')
       rest = rest.subarray(end + 1)
       return take()
     }
@@ -52,6 +60,7 @@ export function createAnswerReader(onAnswer: (answer: Answer) => void): (bytes: 
     if (word === 'hashed') {
       const output = Buffer.concat(hashLines)
       hashLines = []
+      hashBytes = 0
       return { kind: 'hashed', token: line.slice(space + 1), output }
     }
     return plainAnswer(word, line.split(' '), line)
@@ -59,6 +68,7 @@ export function createAnswerReader(onAnswer: (answer: Answer) => void): (bytes: 
   return (bytes) => {
     rest = rest.length === 0 ? bytes : Buffer.concat([rest, bytes])
     for (let answer = take(); answer !== undefined; answer = take()) onAnswer(answer)
+    if (rest.length > LINE_BYTES) throw new Error(`the agent says a line of more than ${LINE_BYTES} bytes`)
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Overlay } from '../../engine/ports.ts'
 import { type Agent, type Started, StreamLost } from './agent.ts'
+import type { Hello } from './answers.ts'
 import { type Brought, bring, prove } from './bring.ts'
 import { createChange } from './change.ts'
 import { stayConnected } from './connection.ts'
@@ -34,6 +35,8 @@ export interface ChannelOptions {
   onTrouble?(message: string): void
   /** How long a put or start waits for a container that cannot be reached. */
   patienceMs?: number
+  /** How long a container may take from the first byte to its hello, before another stream is opened. */
+  greetingMs?: number
   /** After how long refused files are tried again at first. */
   retryMs?: number
 }
@@ -91,8 +94,15 @@ export function createChannel(options: ChannelOptions): Channel {
 
   const want = (next: Wish) => {
     if (wish !== undefined && wish.sequence > next.sequence) return
+    if (wish?.sequence !== next.sequence) distrust(next.sequence)
     wish = next
     if (next.how === 'process') processDue = next.sequence
+  }
+
+  /** No container has an order that is only now given, whatever number it was told by who had another clock. */
+  const distrust = (sequence: number) => {
+    held.sequence = Math.min(held.sequence, sequence - 1)
+    running = Math.min(running, sequence - 1)
   }
 
   const work = () => {
@@ -190,10 +200,10 @@ export function createChannel(options: ChannelOptions): Channel {
   const meet = async (fresh: Agent): Promise<void> => {
     const { hello } = fresh
     const isUnchanged = hello.boot === boot && held.mark !== undefined && hello.mark === held.mark
-    running = hello.running
+    running = runningOf(hello)
     if (wish !== undefined && hello.mark === wish.mark) {
       known = allOf(wish.overlay)
-      held = { mark: hello.mark, sequence: hello.sequence }
+      held = { mark: hello.mark, sequence: Math.min(hello.sequence, wish.sequence) }
     } else if (!isUnchanged) {
       known = wish === undefined ? new Map() : await learn(fresh, wish.overlay)
       held = { mark: hello.mark, sequence: wish === undefined ? hello.sequence : 0 }
@@ -206,16 +216,26 @@ export function createChannel(options: ChannelOptions): Channel {
     work()
   }
 
-  const connection = stayConnected(options.connect, {
-    opened(fresh) {
-      fresh.onCrash((code) => options.onCrash?.(code))
-      meet(fresh).catch((error: unknown) => giveUp(fresh, error))
+  /** A number above ours was given by who had another clock: what runs is the wish only where its files say so. */
+  const runningOf = (hello: Hello): number => {
+    if (wish === undefined || hello.running <= wish.sequence) return hello.running
+    return hello.mark === wish.mark && hello.running === hello.sequence ? wish.sequence : 0
+  }
+
+  const connection = stayConnected(
+    options.connect,
+    {
+      opened(fresh) {
+        fresh.onCrash((code) => options.onCrash?.(code))
+        meet(fresh).catch((error: unknown) => giveUp(fresh, error))
+      },
+      lost(cause) {
+        lostBy = cause
+        lose()
+      },
     },
-    lost(cause) {
-      lostBy = cause
-      lose()
-    },
-  })
+    options.greetingMs,
+  )
 
   return {
     get held() {

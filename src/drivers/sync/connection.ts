@@ -9,6 +9,8 @@ export interface Connection {
   close(): void
 }
 
+/** An agent waits for its supervisor before it says hello, and a busy node takes its time. */
+const GREETING_MS = 30_000
 const LASTING_MS = 5_000
 const PAUSE_MOST_MS = 2_000
 
@@ -16,16 +18,25 @@ const PAUSE_MOST_MS = 2_000
 export function stayConnected(
   connect: (signal: AbortSignal) => Promise<Transport>,
   on: { opened(agent: Agent): void; lost(cause: string): void },
+  greetingMs = GREETING_MS,
 ): Connection {
   const abort = new AbortController()
   let wake = () => {}
 
-  const connectOnce = async (): Promise<string> => {
-    const transport = await connect(abort.signal)
+  /** Resolves with an agent that has said hello; a stream that is opened too late, or says nothing, is closed. */
+  const greet = async (signal: AbortSignal): Promise<Agent> => {
+    const transport = await connect(signal)
     const end = () => transport.close()
+    if (signal.aborted) end()
+    signal.addEventListener('abort', end, { once: true })
+    return openAgent(transport)
+  }
+  const connectOnce = async (): Promise<string> => {
+    const attempt = new AbortController()
+    const end = () => attempt.abort()
     abort.signal.addEventListener('abort', end, { once: true })
     try {
-      const agent = await openAgent(transport)
+      const agent = await within(greetingMs, greet(attempt.signal))
       const stopWatching = watchOver(agent)
       on.opened(agent)
       const cause = await agent.closed
@@ -33,6 +44,7 @@ export function stayConnected(
       return cause
     } finally {
       abort.signal.removeEventListener('abort', end)
+      end()
     }
   }
   const pause = async (ms: number) => {
@@ -54,5 +66,18 @@ export function stayConnected(
   return {
     nudge: () => wake(),
     close: () => abort.abort(),
+  }
+}
+
+/** Rejects when `work` is not done in time; what becomes of it later is nobody's concern. */
+async function within<T>(ms: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`it did not answer within ${ms / 1_000} s`)), ms).unref()
+  })
+  try {
+    return await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
   }
 }

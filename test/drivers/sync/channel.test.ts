@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { type Channel, type Wish, createChannel } from '../../../src/drivers/sync/channel.ts'
+import { type Channel, type ChannelOptions, type Wish, createChannel } from '../../../src/drivers/sync/channel.ts'
 import type { Transport } from '../../../src/drivers/sync/transport.ts'
 import { type Replica, type Supervised, busybox, createReplica } from '../../support/replica.ts'
 import { type Tree, createTree, held } from './overlay.ts'
@@ -41,7 +41,7 @@ describe.skipIf(busybox === undefined)('a channel', () => {
     replica.dispose()
   })
 
-  const open = () =>
+  const open = (options: Partial<ChannelOptions> = {}) =>
     createChannel({
       root: replica.code,
       retryMs: 100,
@@ -53,6 +53,7 @@ describe.skipIf(busybox === undefined)('a channel', () => {
         transports.push(transport)
         return transport
       },
+      ...options,
     })
   const wish = (how = 'process'): Wish => ({ overlay: tree.overlay(), mark: tree.mark(), sequence: ++sequence, how, seconds: 20 })
   const bring = async (how?: string) => {
@@ -121,6 +122,71 @@ describe.skipIf(busybox === undefined)('a channel', () => {
     channel.nudge()
     await expect.poll(() => lines().at(-1), { timeout: 10_000 }).toBe('later')
     await holdsAll()
+  })
+
+  it('opens another stream where one hangs before it is open, or says nothing', async () => {
+    channel.close()
+    transports = []
+    let attempts = 0
+    let isSilentClosed = false
+    const hanging: Transport = {
+      write: async () => {},
+      onData: () => {},
+      closed: new Promise(() => {}),
+      close: () => (isSilentClosed = true),
+    }
+    channel = open({
+      greetingMs: 50,
+      connect: async (signal) => {
+        attempts += 1
+        if (attempts === 1)
+          return new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('given up'))))
+        return attempts === 2 ? hanging : replica.connect()
+      },
+    })
+    tree.save('main.sh', `echo greeted; ${LOOP}`)
+    channel.converge(wish())
+    await expect.poll(() => lines().at(-1), { timeout: 10_000 }).toBe('greeted')
+    expect(isSilentClosed).toBe(true)
+  })
+
+  it.each(['before it is reached', 'after it was reached'])(
+    'converges a container that was given higher numbers by another clock, told %s',
+    async (when) => {
+      sequence = 1_000_000
+      tree.save('main.sh', `echo future; ${LOOP}`)
+      await bring()
+      expect(lines().at(-1)).toBe('future')
+      channel.close()
+      await expect.poll(() => transports.at(-1)?.process.exitCode).not.toBeNull()
+      sequence = 0
+      channel = open()
+      if (when === 'after it was reached') await expect.poll(() => channel.held).toBeDefined()
+      tree.save('main.sh', `echo now; ${LOOP}`)
+      expect(await bring()).toMatchObject({ put: { state: 'held' }, run: { state: 'ready' } })
+      expect(lines().at(-1)).toBe('now')
+      await holdsAll()
+      expect(channel.held).toEqual({ mark: tree.mark(), sequence: 1, running: 1 })
+      tree.save('main.sh', `echo next; ${LOOP}`)
+      await bring()
+      expect(lines().at(-1)).toBe('next')
+    },
+  )
+
+  it('knows what runs by its files where only the numbers are of another clock', async () => {
+    sequence = 1_000_000
+    tree.save('main.sh', `echo same; ${LOOP}`)
+    await bring()
+    channel.close()
+    await expect.poll(() => transports.at(-1)?.process.exitCode).not.toBeNull()
+    sequence = 0
+    channel = open()
+    channel.converge(wish())
+    await expect.poll(() => channel.held).toEqual({ mark: tree.mark(), sequence: 1, running: 1 })
+    expect(lines()).toEqual(['image', 'same'])
+    tree.save('main.sh', `echo next; ${LOOP}`)
+    await bring()
+    expect(lines().at(-1)).toBe('next')
   })
 
   it('tries refused files again, and starts what they bring', async () => {
