@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { openPlain } from '../../core/plain-file.ts'
 import { type Answer, type Hello, createAnswerReader, hashesOf } from './answers.ts'
 import type { Frame } from './frame.ts'
 import { type SendableFile, causeOf } from './source.ts'
@@ -176,7 +176,8 @@ async function readLone(
   sent: Map<string, string>,
 ): Promise<{ head: string; bytes: Buffer } | Error> {
   try {
-    const bytes = await readFile(file.source as string)
+    const handle = await openPlain(file.source as string)
+    const bytes = await handle.readFile().finally(() => handle.close())
     sent.set(path, createHash('sha256').update(bytes).digest('hex'))
     const umask = (0o666 & ~file.mode).toString(8).padStart(4, '0')
     return { head: `${bytes.length} ${umask}\n${path}\0`, bytes }

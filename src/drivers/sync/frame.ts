@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { open } from 'node:fs/promises'
 import { basename, dirname } from 'node:path/posix'
+import { openPlain } from '../../core/plain-file.ts'
 import type { SendableFile } from './source.ts'
 import { TAR_END, tarHeader, tarPadding } from './tar-entry.ts'
 
@@ -72,7 +72,7 @@ function isPlain({ path, file, sizeBytes, link }: SendableFile): boolean {
 async function* contentOf({ path, file, sizeBytes }: SendableFile, sent: Map<string, string>): AsyncGenerator<Buffer, boolean> {
   const hash = createHash('sha256')
   let left = sizeBytes
-  const handle = await open(file.source as string).catch(() => undefined)
+  const handle = await openPlain(file.source as string).catch(() => undefined)
   try {
     while (left > 0 && handle !== undefined) {
       const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(Math.min(CHUNK_BYTES, left)))

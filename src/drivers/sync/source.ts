@@ -1,5 +1,6 @@
-import { lstat, open, readlink } from 'node:fs/promises'
+import { lstat, readlink } from 'node:fs/promises'
 import { dirname, join, normalize, relative } from 'node:path/posix'
+import { NotPlain, openPlain } from '../../core/plain-file.ts'
 import type { OverlayFile } from '../../engine/ports.ts'
 
 /** Where agent.sh unpacks a frame, in the code folder. */
@@ -32,11 +33,11 @@ export async function inspectSource(root: string, path: string, file: OverlayFil
       if (leaves(root, path, link)) return { cause: `it is a link that leaves the code folder: ${link}` }
       return { ...place, sizeBytes: 0, mtime, link }
     }
-    const handle = await open(file.source)
+    // Even to open a device may do something.
+    if (!found.isFile() && !found.isSymbolicLink() && !found.isDirectory()) throw new NotPlain('it is not a plain file')
+    const handle = await openPlain(file.source)
     try {
-      const target = await handle.stat()
-      if (!target.isFile()) return { cause: target.isDirectory() ? 'it is a folder here' : 'it is not a plain file' }
-      return { ...place, sizeBytes: target.size, mtime }
+      return { ...place, sizeBytes: (await handle.stat()).size, mtime }
     } finally {
       await handle.close()
     }
@@ -47,6 +48,7 @@ export async function inspectSource(root: string, path: string, file: OverlayFil
 
 /** Why the system does not give a file, in words. */
 export function causeOf(error: unknown): string {
+  if (error instanceof NotPlain) return `${error.message} here`
   const { code, message } = error as NodeJS.ErrnoException
   if (code === 'EACCES' || code === 'EPERM') return 'it cannot be read here: permission denied'
   if (code === 'ENOENT' || code === 'ENOTDIR') return 'it is gone here'

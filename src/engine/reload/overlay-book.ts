@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs'
+import { realpathSync, statSync } from 'node:fs'
 import { join, posix } from 'node:path'
 import { ShivError } from '../../core/errors.ts'
 import { createHash } from 'node:crypto'
@@ -40,13 +40,16 @@ export class OverlayBook {
 
   /** Takes what a build made: a file, or everything in a folder and nothing else there. */
   async takeArtefact(from: string, to: string): Promise<void> {
-    const single = await hashFile(from)
-    if (single !== undefined) {
-      const { mode, size } = statSync(from)
-      this.files.set(to, { source: from, hash: single, mode: mode & 0o777, sizeBytes: size })
+    const stat = statSync(from, { throwIfNoEntry: false })
+    if (stat?.isFile()) {
+      // Build tools leave links to where they keep what they made.
+      const source = realpathSync(from)
+      const hash = await hashFile(source)
+      if (hash === undefined) throw artefactMissing(from, 'cannot be read')
+      this.files.set(to, { source, hash, mode: stat.mode & 0o777, sizeBytes: stat.size })
       return
     }
-    if (!isFolder(from)) throw artefactMissing(from)
+    if (!stat?.isDirectory()) throw artefactMissing(from, stat ? 'is neither a file nor a folder' : 'is not there')
     const tree = this.artefacts.get(from) ?? new SourceTree(from, () => false)
     this.artefacts.set(from, tree)
     for (const path of tree.scan()) await this.take(tree, path, posix.join(to, path))
@@ -58,12 +61,8 @@ export class OverlayBook {
   }
 }
 
-function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
-}
-
-function artefactMissing(path: string): ShivError {
-  return new ShivError(`The build went well, and ${path} is not there.`, {
+function artefactMissing(path: string, how: string): ShivError {
+  return new ShivError(`The build went well, and ${path} ${how}.`, {
     code: 'RELOAD_ARTEFACT_MISSING',
     hint: 'sync.from of the build rule must name the file or folder that its command makes: shiv why FILE shows the rule',
   })

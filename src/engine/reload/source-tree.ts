@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
-import { createReadStream, lstatSync, readdirSync, readFileSync, readlinkSync, type BigIntStats } from 'node:fs'
-import { join } from 'node:path'
+import { closeSync, fstatSync, lstatSync, readdirSync, readFileSync, readlinkSync, type BigIntStats } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
+import { openPlain, openPlainSync } from '../../core/plain-file.ts'
 
 /** A file of the working copy, as it was when it was last looked at. */
 export interface SourceFile {
@@ -44,9 +45,10 @@ export class SourceTree {
   /** Looks at these paths, and at what is in them where they are folders; returns those that differ from what was known. */
   refresh(paths: string[]): string[] {
     const changed = new Set<string>()
+    const folders = new Map<string, boolean>()
     for (const path of paths) {
       if (this.isIgnored(path, false)) continue
-      const stat = lstat(join(this.root, path))
+      const stat = this.isInFolder(path, folders) ? lstat(join(this.root, path)) : undefined
       const seen = new Set<string>()
       if (stat?.isDirectory()) this.visit(path, changed, seen)
       else if (stat && isKept(stat)) this.take(path, stat, changed)
@@ -58,9 +60,10 @@ export class SourceTree {
 
   /** Whether any of these paths is not as it is known; nothing is taken note of. */
   differs(paths: string[]): boolean {
+    const folders = new Map<string, boolean>()
     return paths.some((path) => {
       if (this.isIgnored(path, false)) return false
-      const stat = lstat(join(this.root, path))
+      const stat = this.isInFolder(path, folders) ? lstat(join(this.root, path)) : undefined
       const known = this.files.get(path)
       return stat && isKept(stat) ? known?.stamp !== stampOf(stat) : known !== undefined || stat?.isDirectory() === true
     })
@@ -72,9 +75,19 @@ export class SourceTree {
     if (!file) return undefined
     const known = this.hashes.get(path)
     if (known?.stamp === file.stamp) return known.hash
+    if (!this.isInFolder(path, new Map())) return undefined
     const hash = file.link === undefined ? await hashFile(join(this.root, path)) : hashText(file.link)
     if (hash !== undefined) this.hashes.set(path, { stamp: file.stamp, hash })
     return hash
+  }
+
+  /** Whether every folder on the way is one, and no link that leads elsewhere. `known`: what was found before. */
+  private isInFolder(path: string, known: Map<string, boolean>): boolean {
+    const folder = dirname(path)
+    if (folder === '.') return true
+    const found = known.get(folder) ?? (this.isInFolder(folder, known) && lstat(join(this.root, folder))?.isDirectory() === true)
+    known.set(folder, found)
+    return found
   }
 
   private visit(folder: string, changed: Set<string>, seen: Set<string>): void {
@@ -123,15 +136,27 @@ export function hashText(text: string): string {
   return createHash('sha256').update(text).digest('hex')
 }
 
-/** sha-256 in hex of a file's bytes; undefined when it is gone or may not be read. */
+/** sha-256 in hex of a plain file's bytes; undefined when it is gone, may not be read or is something else. */
 export async function hashFile(path: string): Promise<string | undefined> {
   try {
-    if (Number(lstatSync(path).size) <= SMALL_BYTES) return createHash('sha256').update(readFileSync(path)).digest('hex')
+    const small = hashSmall(path)
+    if (small !== undefined) return small
     const digest = createHash('sha256')
-    await pipeline(createReadStream(path), digest)
+    const handle = await openPlain(path)
+    await pipeline(handle.createReadStream(), digest)
     return digest.digest('hex')
   } catch {
-    return undefined // gone or unreadable: whoever sends it tells the cause
+    return undefined // whoever sends it tells the cause
+  }
+}
+
+function hashSmall(path: string): string | undefined {
+  const descriptor = openPlainSync(path)
+  try {
+    if (fstatSync(descriptor).size > SMALL_BYTES) return undefined
+    return createHash('sha256').update(readFileSync(descriptor)).digest('hex')
+  } finally {
+    closeSync(descriptor)
   }
 }
 

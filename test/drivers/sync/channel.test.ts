@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
@@ -213,6 +213,12 @@ describe.skipIf(busybox === undefined)('a channel', () => {
     tree.save('gone', 'x')
     rmSync(join(replica.home, '../tree/gone'))
     tree.save('bad\ufffdname', 'x')
+    for (const name of ['pipe', 'turned']) {
+      tree.save(name, 'x')
+      rmSync(join(replica.home, '../tree', name))
+    }
+    execFileSync('mkfifo', [join(replica.home, '../tree/pipe')])
+    symlinkSync('/etc/passwd', join(replica.home, '../tree/turned'))
     const overlay = new Map(tree.overlay())
     const one = { source: join(replica.home, '../tree/fine'), hash: 'x', mode: 0o644, sizeBytes: 1 }
     overlay.set('/elsewhere/file', one)
@@ -223,6 +229,8 @@ describe.skipIf(busybox === undefined)('a channel', () => {
       [join(replica.code, 'outside')]: 'it is a link that leaves the code folder: ../../etc/passwd',
       [join(replica.code, 'far')]: 'it is a link that leaves the code folder: /etc/passwd',
       [join(replica.code, 'gone')]: 'it is gone here',
+      [join(replica.code, 'pipe')]: 'it is not a plain file here',
+      [join(replica.code, 'turned')]: 'it is a link here',
       [join(replica.code, 'bad\ufffdname')]: 'its name is not UTF-8',
       '/elsewhere/file': `it would be outside of the code folder ${replica.code}`,
       [join(replica.code, '../up')]: `it would be outside of the code folder ${replica.code}`,

@@ -1,8 +1,10 @@
+import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { hashText, SourceTree } from '../../../src/engine/reload/source-tree.ts'
+import { OverlayBook } from '../../../src/engine/reload/overlay-book.ts'
+import { hashFile, hashText, SourceTree } from '../../../src/engine/reload/source-tree.ts'
 
 let root: string
 let tree: SourceTree
@@ -66,4 +68,46 @@ it('keeps a link as a link and does not follow it', async () => {
   expect(tree.scan().sort()).toEqual(['a.js', 'link.js', 'out'])
   expect(tree.files.get('link.js')!.link).toBe('a.js')
   expect(await tree.hash('link.js')).toBe(hashText('a.js'))
+})
+
+it('does not follow a folder that became a link out of the tree', async () => {
+  const outside = mkdtempSync(join(tmpdir(), 'shiv-outside-'))
+  try {
+    write('deep/er/a.js', 'mine')
+    tree.scan()
+    mkdirSync(join(outside, 'er'))
+    writeFileSync(join(outside, 'er/a.js'), 'not mine')
+    rmSync(join(root, 'deep'), { recursive: true })
+    symlinkSync(outside, join(root, 'deep'))
+    expect(await tree.hash('deep/er/a.js')).toBeUndefined()
+    expect(tree.differs(['deep/er/a.js'])).toBe(true)
+    expect(tree.refresh(['deep/er/a.js', 'deep/er'])).toEqual(['deep/er/a.js'])
+    expect(tree.refresh(['deep/er/new.js', 'deep/er'])).toEqual([])
+    expect(tree.refresh(['deep'])).toEqual(['deep'])
+    expect([...tree.files.keys()]).toEqual(['deep'])
+  } finally {
+    rmSync(outside, { recursive: true })
+  }
+})
+
+it('never waits for a pipe: neither a source nor an artefact is one', async () => {
+  write('main.js', 'one')
+  execFileSync('mkfifo', [join(root, 'pipe')])
+  expect(tree.scan()).toEqual(['main.js'])
+  expect(await hashFile(join(root, 'pipe'))).toBeUndefined()
+  rmSync(join(root, 'main.js'))
+  renameSync(join(root, 'pipe'), join(root, 'main.js'))
+  expect(await tree.hash('main.js')).toBeUndefined()
+  await expect(new OverlayBook().takeArtefact(join(root, 'main.js'), '/app/main.js')).rejects.toThrow(
+    /neither a file nor a folder/,
+  )
+  await expect(new OverlayBook().takeArtefact('/dev/null', '/app/main.js')).rejects.toThrow(/neither a file nor a folder/)
+})
+
+it('takes an artefact that is a link as the file that it leads to', async () => {
+  write('kept/app-1.2', 'binary')
+  symlinkSync('kept/app-1.2', join(root, 'app'))
+  const book = new OverlayBook()
+  await book.takeArtefact(join(root, 'app'), '/app/app')
+  expect(book.overlay.get('/app/app')).toMatchObject({ source: join(root, 'kept/app-1.2'), hash: hashText('binary') })
 })
