@@ -1,7 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { answer } from './answers.ts'
 
 const SCRIPT_PATH = '/.shiv/reload.js'
 const EVENTS_PATH = '/.shiv/reload'
+
+/** A browser has one for each page that is looked at. */
+const MOST_STREAMS = 64
 
 /** Reloads the page when another version serves than the one that it is of; a page that nobody looks at holds no connection. */
 const SCRIPT = `(() => {
@@ -40,7 +44,9 @@ export function createPages(): Pages {
   let sequence: number | undefined
   const listeners = new Set<ServerResponse>()
 
-  const stream = (response: ServerResponse): void => {
+  const stream = (request: IncomingMessage, response: ServerResponse): void => {
+    if (!isOfOwnPage(request)) return answer(request, response, FOREIGN_PAGE)
+    if (listeners.size >= MOST_STREAMS) return answer(request, response, TOO_MANY)
     response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'shiv-served-by': 'shiv' })
     response.write('retry: 300\n\n')
     // What was announced while the page was on its way.
@@ -54,7 +60,7 @@ export function createPages(): Pages {
       return `<script src="${SCRIPT_PATH}" data-sequence="${sequence ?? ''}"${nonceText}></script>`
     },
     answers(request, response) {
-      if (request.url === EVENTS_PATH) stream(response)
+      if (request.url === EVENTS_PATH) stream(request, response)
       else if (request.url === SCRIPT_PATH) {
         response.writeHead(200, { 'content-type': 'text/javascript; charset=utf-8', 'cache-control': 'no-store' })
         response.end(SCRIPT)
@@ -69,4 +75,23 @@ export function createPages(): Pages {
       for (const listener of listeners) listener.end()
     },
   }
+}
+
+const FOREIGN_PAGE = {
+  status: 403,
+  code: 'PAGE_FOREIGN',
+  message: 'Only pages of this service hear when it is reloaded.',
+}
+const TOO_MANY = {
+  status: 503,
+  code: 'TOO_MANY_STREAMS',
+  message: `${MOST_STREAMS} pages already hear when this service is reloaded.`,
+  hint: 'close some of its pages, and load this one again',
+}
+
+/** Whether a request comes from a page of the address that it goes to: browsers say where it is from, by one header or both. */
+function isOfOwnPage({ headers }: IncomingMessage): boolean {
+  const site = headers['sec-fetch-site']
+  const { origin, host } = headers
+  return (site === undefined || site === 'same-origin') && (origin === undefined || origin === `http://${host?.toLowerCase()}`)
 }

@@ -152,6 +152,47 @@ test("where it is off nothing is touched, and its paths are the service's own", 
   expect((await ask({ path: '/.shiv/reload.js' })).body).toBe(PAGE)
 })
 
+/** Opens the stream of events; its status, and how to close it. */
+function listen(headers: Record<string, string> = {}): Promise<{ status: number; close(): void }> {
+  return new Promise((resolve, reject) => {
+    const asking = httpRequest(
+      {
+        host: '127.0.0.1',
+        port: door.port,
+        path: '/.shiv/reload',
+        agent: false,
+        headers: { host: 'shop.localhost', ...headers },
+      },
+      (response) => resolve({ status: response.statusCode!, close: () => asking.destroy() }),
+    )
+    asking.on('error', reject).end()
+  })
+}
+
+test.each<[string, number, Record<string, string>]>([
+  ['of a page of its own', 200, { 'sec-fetch-site': 'same-origin', origin: 'http://shop.localhost' }],
+  ['of a tool that is no browser', 200, {}],
+  ['of another site', 403, { 'sec-fetch-site': 'cross-site' }],
+  ['of another service here', 403, { 'sec-fetch-site': 'same-site' }],
+  ['of another origin, by a browser that says only that', 403, { origin: 'http://evil.example' }],
+  ['of a page without an origin', 403, { origin: 'null' }],
+])('the stream of events is asked for by the script %s: %i', async (_name, status, headers) => {
+  await serve(html())
+  const stream = await listen(headers)
+  expect(stream.status).toBe(status)
+  stream.close()
+})
+
+test('streams are bounded; one that ends makes room', async () => {
+  await serve(html())
+  const streams = await Promise.all(Array.from({ length: 64 }, () => listen()))
+  expect(new Set(streams.map(({ status }) => status))).toEqual(new Set([200]))
+  expect((await listen()).status).toBe(503)
+  streams[0]!.close()
+  await expect.poll(async () => (await listen()).status).toBe(200)
+  for (const { close } of streams) close()
+})
+
 test('the page in a browser reloads when another version is announced, also one that was on its way', async ({ skip }) => {
   if ((await execa('/usr/bin/chromium', ['--version'], { reject: false })).exitCode !== 0)
     return skip('skipped: chromium is not on this machine')
