@@ -10,7 +10,7 @@ _stage=$_root/.shiv-incoming
 _watcher= _prober=
 LC_ALL=C
 set -f
-umask 0
+umask 022
 cd "$_root" || exit 1
 
 # One agent a container: a former one whose stream is lost may still be at work.
@@ -39,7 +39,7 @@ refuse() {
 # unpacked to its end changes nothing.
 apply() {
   : >"$_home/mark"
-  [ -d "$_stage" ] || "$_busybox" mkdir -p "$_stage"
+  [ -d "$_stage" ] || "$_busybox" mkdir -p -m 700 "$_stage"
   _refused=0
   if "$_busybox" dd bs=65536 count="$3" iflag=fullblock,count_bytes 2>/dev/null | unpack; then
     place_frame "$_stage"
@@ -55,7 +55,7 @@ apply() {
 put() {
   IFS= read -r -d '' _path
   : >"$_home/mark"
-  [ -d "$_stage" ] || "$_busybox" mkdir -p "$_stage"
+  [ -d "$_stage" ] || "$_busybox" mkdir -p -m 700 "$_stage"
   umask "$4"
   if ! : >"$_stage/f"; then
     "$_busybox" dd bs=65536 count="$3" iflag=fullblock,count_bytes of=/dev/null 2>/dev/null
@@ -65,7 +65,7 @@ put() {
   else
     _cause=
   fi
-  umask 0
+  umask 022
   if [ -n "$_cause" ]; then
     "$_busybox" rm -rf "$_stage"
     echo "broken $1 \${_cause##*: }"
@@ -94,7 +94,9 @@ release() {
   fi
 }
 
+# Modes are the frame's own. It runs in the subshell of a pipeline, whose umask ends with it.
 unpack() {
+  umask 0
   if "$_busybox" tar -x -o -f - -C "$_stage" 2>"$_home/unpacked"; then return; fi
   "$_busybox" cat >/dev/null
   return 1

@@ -8,6 +8,7 @@ _workdir=$1 _code=$2 _overlay=$3
 _stage=$_code/.shiv-incoming
 LC_ALL=C
 set -f
+# The helper's own files are written by the main container too, which may be another user's. Code is made as a frame says, and its folders 0755.
 umask 0
 
 refuse() {
@@ -33,10 +34,12 @@ fi
 if [ -e "$_overlay/wait" ]; then : >"$_home/wait"; fi
 if [ -e "$_overlay/overlay.tar.gz" ]; then
   _refused=0
-  "$_busybox" mkdir -p "$_stage" || exit 1
+  "$_busybox" mkdir -p -m 700 "$_stage" || exit 1
   "$_busybox" tar -x -z -o -f "$_overlay/overlay.tar.gz" -C "$_stage" || exit 1
   cd "$_code" || exit 1
+  umask 022
   place_frame "$_stage"
+  umask 0
   read -r _sequence _mark <"$_overlay/mark"
   if [ "$_refused" != 0 ]; then _mark=-; fi
   echo "$_sequence $_mark" >"$_home/mark"

@@ -108,6 +108,19 @@ describe.skipIf(busybox === undefined)('agent.sh', () => {
     ).toEqual(['t', 'x'])
   })
 
+  it('makes new folders writable for their owner alone, and nobody else sees what is on its way', async () => {
+    await begin()
+    tree.save('one/er/file', 'x', 0o664)
+    await apply()
+    tree.save('two/er/file', 'x', 0o666)
+    tree.save('two/other', 'x', 0o755)
+    await apply(['two/er/file', 'two/other'])
+    const mode = (path: string) => statSync(join(replica.code, path)).mode & 0o777
+    expect(['one', 'one/er', 'two', 'two/er'].map(mode)).toEqual([0o755, 0o755, 0o755, 0o755])
+    expect(['one/er/file', 'two/er/file', 'two/other'].map(mode)).toEqual([0o664, 0o666, 0o755])
+    expect(mode('.shiv-incoming')).toBe(0o700)
+  })
+
   it('puts a single file without a tar around it, whatever it is called, and refuses it with its cause', async () => {
     await begin()
     for (const name of NASTY) {

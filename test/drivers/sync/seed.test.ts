@@ -84,6 +84,15 @@ describe.skipIf(busybox === undefined)('seed.sh', () => {
     expect(readdirSync(replica.code)).not.toContain('.shiv-incoming')
   })
 
+  it('makes new folders writable for their owner alone, and files as they are', async () => {
+    tree.save('new/er/file', 'overlay', 0o664)
+    tree.save('new/tool', 'overlay', 0o755)
+    await keep()
+    replica.seed()
+    const modes = ['new', 'new/er', 'new/er/file', 'new/tool'].map((path) => statSync(join(replica.code, path)).mode & 0o777)
+    expect(modes).toEqual([0o755, 0o755, 0o664, 0o755])
+  })
+
   it('forgets what an earlier life held when no overlay is there any more', async () => {
     tree.save('src/main', 'overlay')
     await keep()
