@@ -10,6 +10,7 @@ import { canOverlap, overlapReplicas } from './reload-overlap.ts'
 import { replaceProcesses } from './reload-replace.ts'
 import { serviceSpecs } from './service-specs.ts'
 import type { Supervisor } from './supervise.ts'
+import { sendSignal } from './terminate.ts'
 import { untilHealthy } from './until-healthy.ts'
 
 /** When the files of a service are fingerprinted anew after a reload: not while somebody waits for an answer. */
@@ -83,7 +84,8 @@ async function obey(run: ActiveRun, order: ReloadOrder, context: RunContext, hom
 async function tell(processes: Supervisor[], order: ReloadOrder): Promise<ReplicaOutcome[]> {
   const { restart, sequence, mark } = order
   for (const { identity } of processes)
-    if (typeof restart === 'object' && identity !== undefined) process.kill(identity.pid, restart.signal as NodeJS.Signals)
+    // One that ended a moment ago is started anew by its supervisor, with the files as they are.
+    if (typeof restart === 'object' && identity !== undefined) sendSignal(identity.pid, restart.signal as NodeJS.Signals)
   order.passed('restarted')
   const outcomes = await Promise.all(
     processes.map(async (one): Promise<ReplicaOutcome> => {

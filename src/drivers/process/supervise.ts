@@ -10,7 +10,7 @@ import type { ProbeResult, ProcessSpec } from './process-spec.ts'
 import type { StartedBy } from './charge.ts'
 import { raceAbort } from './race-abort.ts'
 import { writeRecord, type ProcessRecord } from './records.ts'
-import { killGroup, terminate } from './terminate.ts'
+import { killGroup, sendSignal, terminate } from './terminate.ts'
 import { untilExit } from './until-exit.ts'
 import { untilHealthy } from './until-healthy.ts'
 
@@ -161,7 +161,7 @@ export class Supervisor {
     const { identity } = this
     if (!this.spec.opensDebuggerLate || this.state !== 'ready' || identity === undefined || this.debugged === identity) return
     this.debugged = identity
-    process.kill(identity.pid, 'SIGUSR1')
+    sendSignal(identity.pid, 'SIGUSR1')
   }
 
   /** Lets go without ending anything. */

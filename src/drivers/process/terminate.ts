@@ -81,7 +81,7 @@ function linuxGroup(group: number): number[] {
 }
 
 /** Sends a signal to a process, or to a group by its negative number; false when nobody is there any more. */
-function sendSignal(target: number, signal: NodeJS.Signals): boolean {
+export function sendSignal(target: number, signal: NodeJS.Signals): boolean {
   try {
     return process.kill(target, signal)
   } catch (error) {

@@ -1,11 +1,12 @@
-import type { WatchBatch, Watcher, Watching } from '../ports.ts'
+import type { WatchBatch, Watcher } from '../ports.ts'
+import { OneWatch } from './one-watch.ts'
 import { SourceTree } from './source-tree.ts'
 
 /** Hears of saves of shiv.yaml and of the workspace's own presets: what no service's folder holds, and yet defines what runs. */
 export class DefinitionWatch {
   private readonly tree: SourceTree
   private readonly changed: (paths: string[], seenAt: number) => void
-  private watching: Watching | undefined
+  private readonly watch = new OneWatch()
 
   constructor(root: string, changed: (paths: string[], seenAt: number) => void) {
     this.tree = new SourceTree(root, isForeign)
@@ -14,12 +15,11 @@ export class DefinitionWatch {
 
   async open(watcher: Watcher): Promise<void> {
     this.tree.scan()
-    this.watching ??= await watcher.watch(this.tree.root, { isIgnored: isForeign, onBatch: (batch) => this.hear(batch) })
+    await this.watch.open(() => watcher.watch(this.tree.root, { isIgnored: isForeign, onBatch: (batch) => this.hear(batch) }))
   }
 
-  async close(): Promise<void> {
-    await this.watching?.close()
-    this.watching = undefined
+  close(): Promise<void> {
+    return this.watch.close()
   }
 
   private hear(batch: WatchBatch): void {

@@ -37,6 +37,8 @@ export interface ReloaderParts {
   saved(): void
   /** Remembers what must survive the daemon. */
   keep(state: KeptState): Promise<void>
+  /** The first pause before what did not reach every replica is tried again; two seconds by default. */
+  retryMs?: number
 }
 
 /** A loop that goes on as the making of the whole run. */

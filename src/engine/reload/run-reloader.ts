@@ -62,10 +62,18 @@ export class RunReloader {
   constructor(plan: Plan, parts: RunReloaderParts) {
     this.plan = plan
     this.parts = parts
-    this.definitions = new DefinitionWatch(plan.workspace.root, (files, seenAt) => {
+    this.definitions = new DefinitionWatch(plan.workspace.root, (paths, seenAt) => {
+      const files = paths.filter((path) => !this.isHeardByService(path))
+      if (files.length === 0) return
       const trace = new LoopTrace(saveTime(seenAt, undefined), seenAt)
       void this.reconcile('plan', { trace, files, service: plan.workspace.name, remarks: [] })
     })
+  }
+
+  /** A service in the workspace's own folder hears of what defines it too, and tells it with its other saves. */
+  private isHeardByService(path: string): boolean {
+    const { root } = this.plan.workspace
+    return [...this.services.values()].some((reloader) => reloader.service.root === root && reloader.hears(path))
   }
 
   /** Ends what is being done; nothing happens until `resume`. */

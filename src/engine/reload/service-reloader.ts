@@ -4,9 +4,11 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { toErrorShape, type ErrorShape } from '../../core/errors.ts'
 import { isIgnoreFile } from '../../spec/ignore-rules.ts'
 import type { ServicePlan } from '../../plan/types.ts'
-import type { ReloadOutcome, WatchBatch, Watching } from '../ports.ts'
+import type { ReloadOrder, ReloadOutcome, WatchBatch, WatchOptions } from '../ports.ts'
 import { now, saveTime, LoopTrace, type Loop } from './loop.ts'
 import { Ledger } from './ledger.ts'
+import { OneWatch } from './one-watch.ts'
+import { Retry } from './retry.ts'
 import { pauseFor } from './settle.ts'
 import { goesInPlace, notReady, ownTarget, workOf, type Judged, type Work } from './loop-work.ts'
 import type { BuildRule, KeptState, ReloaderParts, Survey } from './reloader-parts.ts'
@@ -18,7 +20,6 @@ const PATIENCE_MS = 1_000
 const WAITED_MS = 2
 /** Writing that goes on and on is looked at all the same. */
 const LONGEST_SETTLE_MS = 1_000
-const RETRY_MS = 2_000
 
 /** Turns saves of one service's files into running code, one loop after the other, the newest state winning. */
 export class ServiceReloader {
@@ -29,16 +30,19 @@ export class ServiceReloader {
   private readonly pending = new Map<string, number>()
   private isComplete = true
   private firstSeen = 0
-  private watching: Watching | undefined
+  private readonly watch = new OneWatch()
   private turn: Promise<void> | undefined
   private current = new AbortController()
   private isPaused = true
-  private retry: NodeJS.Timeout | undefined
+  private readonly retry: Retry
+  /** Could not be read when they were last wanted. */
+  private unread: string[] = []
   /** The last order did not reach everybody, or was given up: it is due again. */
   private isDue = false
   private phase: 'idle' | 'early' | 'applied' = 'idle'
   /** Saves of a loop that was given up: the next one answers them too, and its clock began with them. */
   private owed: { paths: string[]; savedAt: number; seenAt: number } | undefined
+  private toldFailure: string | undefined
   /** It works by ignore rules of before. */
   isOutdated = false
 
@@ -48,6 +52,7 @@ export class ServiceReloader {
     this.service = service
     this.parts = parts
     this.tree = new SourceTree(service.root, parts.rules.isIgnored)
+    this.retry = new Retry(() => this.pump(), parts.retryMs)
   }
 
   /** The tree as it is before an image is made of it. */
@@ -61,6 +66,7 @@ export class ServiceReloader {
     this.ledger.rebase(survey)
     this.owed = undefined
     this.isDue = false
+    this.unread = []
   }
 
   /** Takes up what an earlier daemon kept: what differs from its base was edited since the image was made. */
@@ -76,11 +82,12 @@ export class ServiceReloader {
   /** Begins to watch, and brings what was edited meanwhile. */
   async resume(): Promise<void> {
     this.isPaused = false
-    this.watching ??= await this.parts.watcher.watch(this.service.root, {
-      isIgnored: this.parts.rules.isIgnored,
-      onBatch: (batch) => this.hear(batch),
-      onDegraded: ({ code, message, hint }) => this.parts.log.warn(message, { code, hint, service: this.service.name }),
-    })
+    const { isIgnored } = this.parts.rules
+    const onDegraded: WatchOptions['onDegraded'] = ({ code, message, hint }) =>
+      this.parts.log.warn(message, { code, hint, service: this.service.name })
+    await this.watch.open(() =>
+      this.parts.watcher.watch(this.service.root, { isIgnored, onBatch: (batch) => this.hear(batch), onDegraded }),
+    )
     this.tree.scan()
     const due = this.unbrought()
     if (due.length > 0) this.owed = { savedAt: now(), seenAt: now(), ...this.owed, paths: due }
@@ -115,15 +122,14 @@ export class ServiceReloader {
   /** Gives up what is being done and does nothing until resumed; saves are gathered meanwhile. */
   async pause(): Promise<void> {
     this.isPaused = true
-    clearTimeout(this.retry)
+    this.retry.cancel()
     this.current.abort()
     await this.turn
   }
 
   async close(): Promise<void> {
     await this.pause()
-    await this.watching?.close()
-    this.watching = undefined
+    await this.watch.close()
   }
 
   /** Of what every replica should hold. */
@@ -146,6 +152,13 @@ export class ServiceReloader {
 
   get isCurrent(): boolean {
     return !this.hasWork && this.turn === undefined && this.ledger.unmade.size === 0
+  }
+
+  /** Whether a save of this path is heard: it and the folders that it is in are not ignored. */
+  hears(path: string): boolean {
+    const { isIgnored } = this.parts.rules
+    const parts = path.split('/')
+    return parts.every((_, index) => !isIgnored(parts.slice(0, index + 1).join('/'), index < parts.length - 1))
   }
 
   private hear(batch: WatchBatch): void {
@@ -182,7 +195,9 @@ export class ServiceReloader {
     this.pending.clear()
     const begun = now()
     const fresh = await this.settled(heard)
-    const changed = [...new Set([...(this.owed?.paths ?? []), ...fresh])]
+    const isNews = fresh.length > 0 || this.owed !== undefined
+    const changed = [...new Set([...(this.owed?.paths ?? []), ...this.unread, ...fresh])]
+    if (isNews) this.retry.reset()
     if (changed.length === 0 && !this.isDue) return false
     const savedAt = this.owed?.savedAt ?? saveTime(seenAt, earliest(fresh.map((path) => this.tree.files.get(path)?.modifiedMs)))
     this.owed = undefined
@@ -210,7 +225,7 @@ export class ServiceReloader {
     } catch (error) {
       this.isDue = true
       if (signal.aborted) this.owed = { paths: changed, savedAt, seenAt }
-      else this.tell(trace, files, work, { outcome: 'failed', error: toErrorShape(error) })
+      else this.tellFailure(trace, files, work, toErrorShape(error), isNews)
     }
     return true
   }
@@ -246,7 +261,7 @@ export class ServiceReloader {
     const mark = this.parts.prepare ? this.chain(files) : this.ledger.book.mark
     // Where files are copied, a newer save overtakes until they are in place; a restart that has begun ends first.
     this.phase = this.parts.prepare ? 'applied' : 'early'
-    const outcome = await this.parts.apply({
+    const order: Omit<ReloadOrder, 'hold'> = {
       service: this.service,
       sequence: (this.ledger.sequence = this.parts.nextSequence(this.ledger.sequence)),
       overlay: this.ledger.book.overlay,
@@ -257,10 +272,15 @@ export class ServiceReloader {
         trace.passed(phase)
       },
       signal,
+    }
+    const outcome = await this.parts.apply(order).catch((error: unknown) => {
+      if (!signal.aborted) this.retry.plan()
+      throw error
     })
     this.ledger.mark = mark
     this.isDue = refused.length > 0 || outcome.replicas.some(({ refused = [] }) => refused.length > 0)
-    if (this.isDue) this.tryAgain()
+    if (this.isDue) this.retry.plan()
+    else this.retry.reset()
     await this.conclude(trace, files, work, { outcome, refused, signal })
     await this.keep()
   }
@@ -274,11 +294,14 @@ export class ServiceReloader {
   /** Returns the files that cannot be read, as the user must see them. */
   private async takeAll(verdicts: Judged[]): Promise<string[]> {
     const refused: string[] = []
+    this.unread = []
     for (const { path, verdict } of verdicts) {
       if (goesInPlace(verdict)) this.ledger.taken.add(path)
       const target = ownTarget(verdict)
       if (target === undefined) continue
-      if (!(await this.ledger.book.take(this.tree, path, target))) refused.push(`${path}: it cannot be read`)
+      if (await this.ledger.book.take(this.tree, path, target)) continue
+      this.unread.push(path)
+      refused.push(`${path}: it cannot be read`)
     }
     return refused
   }
@@ -343,13 +366,21 @@ export class ServiceReloader {
     return hashText([this.ledger.mark, ...stamps].join('\0')).slice(0, 16)
   }
 
-  private tryAgain(): void {
-    clearTimeout(this.retry)
-    this.retry = setTimeout(() => this.pump(), RETRY_MS).unref()
+  /** A retry that fails as the one before is no news. */
+  private tellFailure(trace: LoopTrace, files: string[], work: Work, error: ErrorShape, isNews: boolean): void {
+    const isKnown = !isNews && this.toldFailure === error.message
+    this.toldFailure = error.message
+    if (!isKnown) this.tell(trace, files, work, { outcome: 'failed', error })
   }
 
-  private keep(): Promise<void> {
-    return this.parts.keep(this.ledger.kept)
+  /** What runs is served, whether it can be remembered or not; the next loop tries again. */
+  private async keep(): Promise<void> {
+    try {
+      await this.parts.keep(this.ledger.kept)
+    } catch (error) {
+      const { message } = toErrorShape(error)
+      this.parts.log.error('what was reloaded could not be remembered', { service: this.service.name, cause: message })
+    }
   }
 }
 

@@ -20,14 +20,21 @@ export class TestRunner {
   run(service: ServicePlan, environment: NodeJS.ProcessEnv): void {
     const argv = service.reload?.test
     if (argv === undefined) return
-    this.running.get(service.name)?.abort.abort()
+    const before = this.running.get(service.name)
+    before?.abort.abort()
     const abort = new AbortController()
-    this.running.set(service.name, { abort, done: this.test(service, argv, environment, abort.signal) })
+    this.running.set(service.name, { abort, done: this.testAfter(before?.done, service, argv, environment, abort.signal) })
   }
 
   async close(): Promise<void> {
     for (const { abort } of this.running.values()) abort.abort()
     await Promise.all([...this.running.values()].map(({ done }) => done))
+  }
+
+  /** Two runs at once would share ports, databases and files. */
+  private async testAfter(before: Promise<void> | undefined, ...run: Parameters<TestRunner['test']>): Promise<void> {
+    await before
+    if (!run[3].aborted) await this.test(...run)
   }
 
   private async test(service: ServicePlan, argv: string[], environment: NodeJS.ProcessEnv, signal: AbortSignal): Promise<void> {

@@ -1,16 +1,17 @@
 import { spawn } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { planOf, serviceOf } from '../../contract/plans.ts'
 import { webAt } from '../../contract/reload.ts'
+import { createProcessRuntime } from '../../../src/drivers/process/runtime.ts'
 import { findMarked } from '../../../src/drivers/process/sweep.ts'
 import { policy } from './reload-world.ts'
 import { bundle, createWorld, until, type World } from './world.ts'
 
 /** Brings a Plan to life and then reloads it for as long as it lives, each time with another version; it is there to be killed. */
 const DAEMON = `
-import { writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createProcessRuntime } from '../../../src/drivers/process/runtime.ts'
 import { webAt } from '../../contract/reload.ts'
@@ -80,5 +81,39 @@ test.each([true, false])(
       expect(replicas.map(({ state }) => state)).toEqual(['ready', 'ready'])
       await world.runtime.release(runId)
     }
+  },
+)
+
+test.skipIf(process.platform !== 'linux')(
+  'a signal for a process that just ended hurts nobody: it is started anew with the files as they are',
+  async () => {
+    const reload = policy({ restart: { signal: 'SIGHUP' } })
+    const root = world.service('web', webAt('first'))
+    const plan = planOf(world.home, { services: [serviceOf('web', root, { reload })] })
+    await world.runtime.reconcile(plan, world.context())
+    await world.runtime.release(world.context().runId)
+    const next = createProcessRuntime({ home: world.home })
+    await next.adopt(plan, world.context())
+    const { pid } = findMarked(world.context().runDir)[0]!.identity
+    process.kill(pid, 'SIGKILL')
+    // Nobody was told yet that it is gone: who adopted it looks now and then.
+    while (existsSync(`/proc/${pid}`)) await new Promise(setImmediate)
+    writeFileSync(join(root, 'server.mjs'), webAt('second'))
+    const outcome = await next.reload!.apply(
+      plan,
+      {
+        service: plan.services[0]!,
+        sequence: 1,
+        overlay: new Map(),
+        mark: 'second',
+        restart: { signal: 'SIGHUP' },
+        hold: async () => () => {},
+        passed: () => {},
+        signal: new AbortController().signal,
+      },
+      world.context(),
+    )
+    expect(outcome.replicas).toEqual([{ id: 'web-1', state: 'ready' }])
+    await next.remove(plan, { purge: true }, world.context())
   },
 )

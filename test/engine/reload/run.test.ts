@@ -138,6 +138,31 @@ test('a save of service.yaml, of shiv.yaml and of a dependency makes the run ane
   expect(orders).toEqual([])
 })
 
+test('what defines the workspace and lies in the folder of a service makes the run anew once', async () => {
+  const lone = createWorkspace({
+    'shiv.yaml': 'name: lone\nservices: [.]\n',
+    'service.yaml': 'name: users\nlanguage: node\ncommand: [node, server.js]\n',
+    'package.json': '{}',
+    'server.js': 'first',
+    '.dockerignore': 'presets\n',
+  })
+  const here = { path: lone.root, services: [] }
+  const loops = async () => (await engine.loops(here)).loops.map(({ files }) => files.join())
+  try {
+    await engine.start(params({ path: lone.root }), ask())
+    lone.write('shiv.yaml', 'name: lone\nservices: [.]\n\n')
+    await until(async () => (await loops()).length > 0)
+    lone.write('presets/extra.md', 'what the service does not hear, the run does')
+    await until(async () => (await loops()).includes('presets/extra.md'))
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    expect(await loops()).toEqual(['shiv.yaml', 'presets/extra.md'])
+    expect(runtime.asked).toHaveLength(3)
+  } finally {
+    await engine.stop({ ...here, purge: false }, ask())
+    lone.remove()
+  }
+})
+
 test('a service.yaml that is wrong keeps what runs, and says what is wrong', async () => {
   await engine.start(params(), ask())
   save('name: users\nlanguage: nodee\n', 'users/service.yaml')

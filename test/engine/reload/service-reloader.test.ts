@@ -228,6 +228,58 @@ describe('what goes wrong', () => {
     expect(reloader.isCurrent).toBe(true)
   })
 
+  it('an order that fails is given again by itself, and a failure that is known is not told again', async () => {
+    reloader = make({ retryMs: 20 })
+    await open()
+    const fail = (message: string) => async () => {
+      throw new ShivError(message, { code: 'POD_EXEC_FAILED' })
+    }
+    answers.push(fail('the API server is away'), fail('the API server is away'), fail('it is back, and says no'))
+    save('a.js', 'two')
+    await until(() => orders.length === 4 && loops.length === 3)
+    expect(loops.map(({ outcome, error }) => error?.message ?? outcome)).toEqual([
+      'the API server is away',
+      'it is back, and says no',
+      'served',
+    ])
+    expect(contents(orders[3]!)).toEqual({ '/app/a.js': hashText('two') })
+    await until(() => reloader.isCurrent)
+    // Retries have an end with what was due.
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    expect(orders).toHaveLength(4)
+  })
+
+  it('what was served is served, also where it cannot be remembered', async () => {
+    const logged: string[] = []
+    reloader = make({
+      log: createLog((line) => logged.push(line)),
+      keep: async () => {
+        throw new Error('ENOSPC: no space left on device')
+      },
+    })
+    await open()
+    save('a.js', 'two')
+    await until(() => reloader.isCurrent && loops.length > 0)
+    await new Promise((resolve) => setTimeout(resolve, 30))
+    expect(loops.map(({ outcome }) => outcome)).toEqual(['served'])
+    expect(orders).toHaveLength(1)
+    expect(logged.join()).toContain('no space left')
+  })
+
+  it('a file that cannot be read is tried again, and brought when it can be', async () => {
+    reloader = make({ retryMs: 20 })
+    await open()
+    const { hash } = reloader.tree
+    reloader.tree.hash = async () => undefined
+    save('a.js', 'two')
+    await until(() => loops.length === 2)
+    expect(loops.map(({ remarks }) => remarks)).toEqual([['a.js: it cannot be read'], ['a.js: it cannot be read']])
+    expect(reloader.isCurrent).toBe(false)
+    reloader.tree.hash = hash
+    await until(() => reloader.isCurrent)
+    expect(contents(orders.at(-1)!)).toEqual({ '/app/a.js': hashText('two') })
+  })
+
   it('a replica that does not become ready is a failed loop with its last lines', async () => {
     await open()
     answers.push(async () => ({
@@ -265,6 +317,36 @@ describe('what goes wrong', () => {
     expect(loops[1]).toMatchObject({ outcome: 'served' })
     expect(contents(orders[1]!)).toEqual(contents(orders[0]!))
   })
+})
+
+it('is watched once, however often it is resumed, and not at all once it is closed', async () => {
+  let opened = 0
+  let closed = 0
+  let finish = () => {}
+  const watch = async () => {
+    opened += 1
+    await new Promise<void>((resolve) => (finish = resolve))
+    return { watches: 1, close: async () => void (closed += 1) }
+  }
+  reloader = make({ watcher: { name: 'slow', watch } })
+  reloader.rebase(reloader.survey())
+  const resumed = [reloader.resume(), reloader.resume()]
+  const ended = reloader.close()
+  finish()
+  await Promise.all([...resumed, ended])
+  expect([opened, closed]).toEqual([1, 1])
+})
+
+it('a watch that could not be set is set by the next resume', async () => {
+  let isBroken = true
+  const watch = async () => {
+    if (isBroken) throw new Error('the folder is away')
+    return { watches: 1, close: async () => {} }
+  }
+  reloader = make({ watcher: { name: 'broken', watch } })
+  await expect(reloader.resume()).rejects.toThrow('the folder is away')
+  isBroken = false
+  await reloader.resume()
 })
 
 describe('a pause', () => {
