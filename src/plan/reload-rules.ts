@@ -109,7 +109,7 @@ const IN_CONTAINERS = {
 const IN_PROCESSES = {
   sync: 'the working copy is what runs',
   build: 'what the preset prepares is made anew, and runs',
-  install: 'what the preset prepares is made anew, and runs',
+  install: "its command runs in the service's folder, and what the preset prepares is made anew",
   image: 'there are no images here: what the preset prepares is made anew, and runs',
 }
 

@@ -116,27 +116,34 @@ export interface OverlayKeeper {
 
 /** Long enough that the service's own start does not share the processor with it, short against the start of a pod. */
 const SOON_MS = 250
+const LATE_MS = 10_000
 
 export function createOverlayKeeper(client: KubeClient, onFailure: (service: string, error: unknown) => void): OverlayKeeper {
   const abort = new AbortController()
   const waiting = new Map<string, { kept: KeptOverlay; done: () => void }>()
   const writing = new Set<string>()
+  /** What cannot be written is tried again, ever later: a new pod must not begin with less than the others hold. */
   const write = async (service: string): Promise<void> => {
     writing.add(service)
-    try {
-      while (waiting.has(service) && !abort.signal.aborted) {
-        await delay(SOON_MS, undefined, { signal: abort.signal })
-        const next = waiting.get(service)
-        waiting.delete(service)
-        if (next === undefined) break
+    let pauseMs = SOON_MS
+    let failed: object | undefined
+    while (waiting.has(service) && !abort.signal.aborted) {
+      // An abort ends the pause, and then the loop.
+      await delay(pauseMs, undefined, { signal: abort.signal }).catch(() => {})
+      const next = waiting.get(service)
+      if (next === undefined || abort.signal.aborted) break
+      try {
         await keepOverlay(client, next.kept, abort.signal)
+        if (waiting.get(service) === next) waiting.delete(service)
+        pauseMs = SOON_MS
         next.done()
+      } catch (error) {
+        if (!abort.signal.aborted && failed !== next) onFailure(service, error)
+        failed = next
+        pauseMs = Math.min(LATE_MS, pauseMs * 2)
       }
-    } catch (error) {
-      if (!abort.signal.aborted) onFailure(service, error)
-    } finally {
-      writing.delete(service)
     }
+    writing.delete(service)
   }
   return {
     keep(kept, done) {

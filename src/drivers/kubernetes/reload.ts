@@ -250,6 +250,6 @@ function warnOfOverlay(service: string, error: unknown, context: RunContext): vo
     kind: 'warning',
     code: 'RELOAD_OVERLAY_NOT_KEPT',
     message: `new pods of ${service} would start without the last saves: ${error instanceof Error ? error.message : String(error)}`,
-    hint: 'The next save tries again.',
+    hint: 'It is tried again until it is kept; shiv doctor tells what is wrong with the cluster.',
   })
 }

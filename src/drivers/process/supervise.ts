@@ -264,11 +264,11 @@ export class Supervisor {
     let evidence: string[] = []
     for (let crashes = 1; ; crashes += 1) {
       if (running !== undefined) {
-        const began = Date.now()
+        const began = performance.now()
         const exit = await this.watchUntilExit(running.exited, life)
         if (life.aborted) return
         if (this.identity !== undefined) killGroup(this.identity.pid)
-        if (Date.now() - began > STABLE_MS) crashes = 1
+        if (performance.now() - began > STABLE_MS) crashes = 1
         const error = this.explain(exit)
         cause = error.message
         evidence = error.evidence

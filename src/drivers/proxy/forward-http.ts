@@ -20,14 +20,14 @@ export async function forwardHttp(
 ): Promise<void> {
   const first = route.now()
   const tried = new Set<string>()
-  const end = Date.now() + limits.timeoutMs
+  const end = performance.now() + limits.timeoutMs
   for (let turn = first; ; turn = undefined) {
     turn ??= await nextFor(response, route, tried)
     if ('refused' in turn) return answer(request, response, refusalOf(route, turn.refused, limits.timeoutMs / 1_000))
     const attempt = await send(request, response, route, turn)
     if (attempt === 'done') return
     if ('failed' in attempt) return answer(request, response, unreachable(route, attempt.failed))
-    if (Date.now() > end) return answer(request, response, unreachable(route, attempt.retry))
+    if (performance.now() > end) return answer(request, response, unreachable(route, attempt.retry))
     tried.add(addressOf(turn.endpoint))
   }
 }

@@ -53,14 +53,14 @@ async function connectNext(
   client.once('close', () => gone.abort())
   client.on('error', () => client.destroy()) // a client that broke off; 'close' follows
   const tried = new Set<string>()
-  const end = Date.now() + limits.timeoutMs
+  const end = performance.now() + limits.timeoutMs
   for (;;) {
     const turn = await route.next(gone.signal, tried)
     if ('refused' in turn) return turn
     const socket = await dial(turn.endpoint)
     if (socket) return { socket, done: turn.done }
     turn.done()
-    if (Date.now() > end) return { refused: 'timeout' }
+    if (performance.now() > end) return { refused: 'timeout' }
     tried.add(addressOf(turn.endpoint))
   }
 }

@@ -1,7 +1,7 @@
 /** Something that changes and that others wait for. */
 export interface Change {
   announce(): void
-  /** Resolves true as soon as `holds`; false when `giveUpAt` (epoch milliseconds, asked anew after each change) has come. */
+  /** Resolves true as soon as `holds`; false when `giveUpAt` (of `performance.now()`, asked anew after each change) has come. */
   until(holds: () => boolean, giveUpAt: () => number | undefined): Promise<boolean>
 }
 
@@ -15,7 +15,7 @@ export function createChange(): Change {
     },
     async until(holds, giveUpAt) {
       while (!holds()) {
-        const left = (giveUpAt() ?? Infinity) - Date.now()
+        const left = (giveUpAt() ?? Infinity) - performance.now()
         if (left <= 0) return false
         await new Promise<void>((resolve) => {
           const timer = left === Infinity ? undefined : setTimeout(resolve, Math.min(left, 60_000))

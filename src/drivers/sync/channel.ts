@@ -66,7 +66,7 @@ export function createChannel(options: ChannelOptions): Channel {
   const firstRetryMs = options.retryMs ?? 5_000
   const sentListeners = new WeakMap<Wish, () => void>()
   let agent: Agent | undefined
-  let lostAt: number | undefined = Date.now()
+  let lostAt: number | undefined = performance.now()
   let lostBy = 'it was not reached yet'
   let isClosed = false
   /** Nobody else will start what is brought. */
@@ -136,7 +136,7 @@ export function createChannel(options: ChannelOptions): Channel {
   /** Nothing is sent over it any more, even before its end is told. */
   const lose = () => {
     agent = undefined
-    lostAt ??= Date.now()
+    lostAt ??= performance.now()
     change.announce()
   }
 

@@ -55,10 +55,10 @@ export function stayConnected(
   const run = async () => {
     let failures = 0
     while (!abort.signal.aborted) {
-      const beganAt = Date.now()
+      const beganAt = performance.now()
       const cause = await connectOnce().catch((error: unknown) => (error instanceof Error ? error.message : String(error)))
       on.lost(cause)
-      failures = Date.now() - beganAt > LASTING_MS ? 0 : failures + 1
+      failures = performance.now() - beganAt > LASTING_MS ? 0 : failures + 1
       if (failures > 1 && !abort.signal.aborted) await pause(Math.min(PAUSE_MOST_MS, 10 * 2 ** failures))
     }
   }

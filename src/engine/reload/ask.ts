@@ -13,12 +13,12 @@ const PATIENCE_MS = 5_000
  */
 export async function askService(service: ServicePlan, directUrl: string | undefined, signal: AbortSignal): Promise<void> {
   if (directUrl === undefined) return
-  const end = Date.now() + PATIENCE_MS
+  const end = performance.now() + PATIENCE_MS
   for (;;) {
     const trouble = await once(service, directUrl, signal)
     if (trouble === undefined) return
     signal.throwIfAborted()
-    if (Date.now() > end) throw unreachable(service, directUrl, trouble)
+    if (performance.now() > end) throw unreachable(service, directUrl, trouble)
     await delay(PAUSE_MS, undefined, { signal })
   }
 }

@@ -48,6 +48,17 @@ export function buildFailed(service: ServicePlan, argv: string[], result: { code
   })
 }
 
+/** An install that failed, with its last lines. */
+export function installFailed(service: ServicePlan, argv: string[], result: { code: number; lines: string[] }): ShivError {
+  if (result.code === 127 && result.lines.length === 0) return toolMissing(service, argv[0] ?? '')
+  const lines = result.lines.map((line) => harmless(line)).filter((line) => line.trim() !== '')
+  return new ShivError(`What ${service.name} depends on could not be installed; the version before goes on serving.`, {
+    code: 'RELOAD_INSTALL_FAILED',
+    evidence: lines.slice(-20),
+    hint: `mend it and save, or see it whole: cd ${service.root} && ${argv.join(' ')}`,
+  })
+}
+
 function toolMissing(service: ServicePlan, tool: string): ShivError {
   return new ShivError(
     `${service.name} is built by \`${tool}\` on this machine, which is not on PATH; the version before goes on serving.`,

@@ -3,7 +3,7 @@ import type { Verdict } from '../../plan/reload-rules.ts'
 import type { ReloadRestart } from '../../spec/reload-policy.ts'
 import type { ReloadOutcome } from '../ports.ts'
 import type { LoopAction } from './loop.ts'
-import type { BuildRule } from './reloader-parts.ts'
+import type { BuildRule, InstallRule } from './reloader-parts.ts'
 
 export interface Judged {
   path: string
@@ -14,18 +14,25 @@ export interface Judged {
 export interface Work {
   action: LoopAction
   builds: BuildRule[]
+  installs: InstallRule[]
   restart: ReloadRestart
   remarks: string[]
 }
 
-/** The strongest of what is asked for: another Plan above another image, above a build, above a copy. `restart` is the policy's own. */
-export function workOf(verdicts: Judged[], restart: ReloadRestart): Work {
+/**
+ * The strongest of what is asked for: another Plan above another image, above a build, above a copy. `restart` is the policy's own;
+ * `isPrepared`: the working copy itself runs, where installing is a command of this machine.
+ */
+export function workOf(verdicts: Judged[], restart: ReloadRestart, isPrepared: boolean): Work {
   const of = (action: Verdict['action']) => verdicts.filter(({ verdict }) => verdict.action === action)
   const remarks = [
     ...of('unmatched').map(({ path, verdict }) => `${path}: ${verdict.why}`),
-    ...of('install').map(({ path }) => `${path}: nothing is installed inside containers yet, so another image is built`),
+    ...(isPrepared ? [] : of('install')).map(
+      ({ path }) => `${path}: nothing is installed inside containers yet, so another image is built`,
+    ),
   ]
   const builds = [...new Set(of('build').map(({ verdict }) => verdict.decidedBy as BuildRule))]
+  const installs = [...new Set(of('install').map(({ verdict }) => verdict.decidedBy as InstallRule))]
   const action: LoopAction =
     (of('plan').length > 0 && 'plan') ||
     (of('image').length + of('install').length > 0 && 'image') ||
@@ -33,7 +40,7 @@ export function workOf(verdicts: Judged[], restart: ReloadRestart): Work {
     (of('sync').length > 0 && 'sync') ||
     'none'
   const wanted = verdicts.flatMap(({ verdict }) => verdict.restart ?? [])
-  return { action, builds, restart: strongest(wanted) ?? restart, remarks }
+  return { action, builds, installs, restart: strongest(wanted) ?? restart, remarks }
 }
 
 /** One restart serves all files of a loop: the process's own above a signal, a signal above none. */

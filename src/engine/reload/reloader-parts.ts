@@ -18,6 +18,8 @@ export interface ReloaderParts {
   rules: SourceRules
   /** Runs what a build rule says; throws RELOAD_BUILD_FAILED. Undefined where the runtime prepares by itself. */
   build(service: ServicePlan, rule: BuildRule, signal: AbortSignal): Promise<void>
+  /** Runs what an install rule says in the service's folder; throws RELOAD_INSTALL_FAILED. Only where the working copy itself runs. */
+  install(service: ServicePlan, rule: InstallRule, signal: AbortSignal): Promise<void>
   /** Absolute path of a build rule's artefact. */
   artefact(service: ServicePlan, rule: BuildRule): string
   /** The runtime runs the working copy: nothing is copied, and its own preparation stands for build, install and image. */
@@ -53,6 +55,8 @@ export interface Begun {
 export type Survey = Record<string, string>
 
 export type BuildRule = Extract<ReloadRule, { do: 'build' }>
+
+export type InstallRule = Extract<ReloadRule, { do: 'install' }>
 
 /** What the next daemon must know to find out what was edited while none watched. */
 export interface KeptState {

@@ -5,14 +5,14 @@ import { toErrorShape } from '../../core/errors.ts'
 import type { Log } from '../../core/log.ts'
 import type { Plan, ServicePlan } from '../../plan/types.ts'
 import type { ReloadOrder, ReloadOutcome, RunContext, Runtime, Watcher } from '../ports.ts'
-import { artefactOf, buildEnvironment, buildFailed, type HostCommand } from './build-step.ts'
+import { artefactOf, buildEnvironment, buildFailed, installFailed, serviceEnvironment, type HostCommand } from './build-step.ts'
 import { DefinitionWatch } from './definition-watch.ts'
 import { LoopTrace, saveTime, type Loop } from './loop.ts'
 import type { ReloadStatus, VerifyResult } from '../results.ts'
 import type { TestRunner } from './test-runner.ts'
 import { loopFile, openLoopLog, type LoopLog } from './loop-log.ts'
 import type { Ledger } from './ledger.ts'
-import type { Begun, BuildRule, KeptState, SourceRules, Survey } from './reloader-parts.ts'
+import type { Begun, BuildRule, InstallRule, KeptState, SourceRules, Survey } from './reloader-parts.ts'
 import { ServiceReloader } from './service-reloader.ts'
 
 /** What reloading needs of the run and of the machine around it. */
@@ -209,6 +209,7 @@ export class RunReloader {
         watcher: await parts.watcher(service.root),
         rules: await parts.rules(service, plan),
         build: (service, rule, signal) => this.build(service, rule, signal),
+        install: (service, rule, signal) => this.install(service, rule, signal),
         artefact: (service, rule) => artefactOf(service, rule, this.outFolder(service)),
         prepare: reload.prepare && ((service, signal) => reload.prepare!(this.plan, service.name, parts.context(signal))),
         apply: (order) => this.apply(order),
@@ -267,6 +268,13 @@ export class RunReloader {
     })
     signal.throwIfAborted()
     if (result.code !== 0) throw buildFailed(service, argv, result)
+  }
+
+  private async install(service: ServicePlan, { run }: InstallRule, signal: AbortSignal): Promise<void> {
+    const env = serviceEnvironment(this.parts.context(signal).environment, service)
+    const result = await this.parts.command(run, { cwd: service.root, env, signal })
+    signal.throwIfAborted()
+    if (result.code !== 0) throw installFailed(service, run, result)
   }
 
   /** Apart from the embedded runtime's own artefacts: these are for the cluster's nodes. */

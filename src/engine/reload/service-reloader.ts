@@ -204,7 +204,7 @@ export class ServiceReloader {
     const trace = new LoopTrace(savedAt, seenAt)
     if (begun - seenAt > WAITED_MS) trace.passed('waited', begun)
     const verdicts = changed.map((path) => ({ path, verdict: this.parts.rules.verdict(path) }))
-    const work = workOf(verdicts, this.service.reload?.restart ?? 'process')
+    const work = workOf(verdicts, this.service.reload?.restart ?? 'process', this.parts.prepare !== undefined)
     trace.passed('classified')
     const files = verdicts.filter(({ verdict }) => verdict.action !== 'ignore').map(({ path }) => path)
     const forRun = madeAnew(work.action, this.parts.prepare !== undefined)
@@ -254,8 +254,10 @@ export class ServiceReloader {
     // A build is not given up for a newer save: one that is overtaken again and again would never end.
     this.phase = 'idle'
     const isBuilt = this.parts.prepare !== undefined || work.builds.length > 0
-    if (this.parts.prepare) await this.parts.prepare(this.service, signal)
-    else for (const rule of work.builds) await this.buildOne(rule, signal)
+    if (this.parts.prepare) {
+      for (const rule of work.installs) await this.parts.install(this.service, rule, signal)
+      await this.parts.prepare(this.service, signal)
+    } else for (const rule of work.builds) await this.buildOne(rule, signal)
     if (isBuilt) trace.passed('built')
     const refused = this.parts.prepare ? [] : await this.takeAll(verdicts)
     const mark = this.parts.prepare ? this.chain(files) : this.ledger.book.mark

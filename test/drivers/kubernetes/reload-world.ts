@@ -2,10 +2,13 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { ReloadOrder } from '../../../src/engine/ports.ts'
+import type { Pod } from '../../../src/drivers/kubernetes/objects.ts'
+import type { ReloadOrder, ReloadOutcome, ReloadPort, Runtime } from '../../../src/engine/ports.ts'
 import { HELPER_SCRIPTS } from '../../../src/plan/reload-helper.ts'
 import type { Plan } from '../../../src/plan/types.ts'
+import type { TestCluster } from '../../support/cluster.ts'
 import { type Tree, createTree } from '../sync/overlay.ts'
+import { contextOf } from './context.ts'
 import { type Piece, configMap, kindPlan } from './plans.ts'
 
 export const CODE = '/app'
@@ -130,3 +133,30 @@ export function createOrders(plan: Plan): {
     },
   }
 }
+
+/** A Plan that runs, its orders, and how to look into its pods. */
+export async function startReload(test: TestCluster, runtime: Runtime, plan: Plan) {
+  const reload = runtime.reload as ReloadPort
+  const context = contextOf(plan)
+  await runtime.reconcile(plan, context)
+  const orders = createOrders(plan)
+  const kubectl = (...argv: string[]) => test.kubectl('-n', plan.namespace, ...argv)
+  const pods = () => {
+    const { items } = JSON.parse(kubectl('get', 'pods', '-o', 'json')) as { items: Pod[] }
+    return items
+      .filter(({ metadata, status }) => metadata.deletionTimestamp === undefined && status.phase === 'Running')
+      .map(({ metadata }) => metadata.name)
+  }
+  const ask = async (pod: string) =>
+    kubectl('exec', pod, '-c', 'web', '--', '/shiv/busybox', 'wget', '-q', '-O', '-', 'http://127.0.0.1:8080/')
+  const answers = async () => Promise.all(pods().map(ask))
+  const words = async () => (await answers()).map((answer) => answer.split(' ')[0])
+  const apply = (restart?: Parameters<typeof orders.next>[0]) => reload.apply(plan, orders.next(restart), context)
+  const verified = async () => {
+    const expected = new Map([...orders.tree.overlay()].map(([path, { hash }]) => [path, hash]))
+    return (await reload.verify(plan, 'web', expected, context)).map(({ differing, cause }) => cause ?? differing)
+  }
+  return { plan, context, orders, kubectl, pods, ask, answers, words, apply, verified }
+}
+
+export const states = ({ replicas }: ReloadOutcome) => replicas.map(({ state }) => state)

@@ -4,13 +4,12 @@ import { copyFileSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Pod } from '../../../src/drivers/kubernetes/objects.ts'
 import { createKindRuntime } from '../../../src/drivers/kubernetes/runtime.ts'
-import type { ReloadOutcome, ReloadPort, Runtime } from '../../../src/engine/ports.ts'
+import type { ReloadPort, Runtime } from '../../../src/engine/ports.ts'
 import type { Plan } from '../../../src/plan/types.ts'
 import { type TestCluster, acquireCluster, whyNoCluster } from '../../support/cluster.ts'
 import { contextOf, references } from './context.ts'
-import { CODE, buildImage, createOrders, goServer, nodeServer, reloadPlan } from './reload-world.ts'
+import { CODE, buildImage, goServer, nodeServer, reloadPlan, startReload, states } from './reload-world.ts'
 
 const why = whyNoCluster()
 if (why !== undefined) console.log(`skipped: runs on a real cluster (${why})`)
@@ -36,28 +35,8 @@ describe.skipIf(why !== undefined)('hot reload of pods', () => {
 
   const start = async (plan: Plan) => {
     plans.push(plan)
-    const context = contextOf(plan)
-    await runtime.reconcile(plan, context)
-    const orders = createOrders(plan)
-    const kubectl = (...argv: string[]) => test.kubectl('-n', plan.namespace, ...argv)
-    const pods = () => {
-      const { items } = JSON.parse(kubectl('get', 'pods', '-o', 'json')) as { items: Pod[] }
-      return items
-        .filter(({ metadata, status }) => metadata.deletionTimestamp === undefined && status.phase === 'Running')
-        .map(({ metadata }) => metadata.name)
-    }
-    const ask = async (pod: string) =>
-      kubectl('exec', pod, '-c', 'web', '--', '/shiv/busybox', 'wget', '-q', '-O', '-', 'http://127.0.0.1:8080/')
-    const answers = async () => Promise.all(pods().map(ask))
-    const words = async () => (await answers()).map((answer) => answer.split(' ')[0])
-    const apply = (restart?: Parameters<typeof orders.next>[0]) => reload.apply(plan, orders.next(restart), context)
-    const verified = async () => {
-      const expected = new Map([...orders.tree.overlay()].map(([path, { hash }]) => [path, hash]))
-      return (await reload.verify(plan, 'web', expected, context)).map(({ differing, cause }) => cause ?? differing)
-    }
-    return { plan, context, orders, kubectl, pods, ask, answers, words, apply, verified }
+    return startReload(test, runtime, plan)
   }
-  const states = ({ replicas }: ReloadOutcome) => replicas.map(({ state }) => state)
 
   describe('a Node service with two replicas', () => {
     let run: Awaited<ReturnType<typeof start>>

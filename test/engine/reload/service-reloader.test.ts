@@ -34,6 +34,7 @@ let kept: KeptState | undefined
 let reconciled: string[]
 let built: number
 let saves: number
+let installed: string[]
 /** How the next orders go; the default is well. */
 let answers: ((order: Order) => Promise<ReloadOutcome>)[]
 
@@ -61,6 +62,7 @@ function make(parts: Partial<ReloaderParts> = {}, rules: Record<string, Verdict>
     },
     rules: { isIgnored: (path) => path.startsWith('ignored'), verdict: (path) => rules[path] ?? sync(path) },
     build: async () => void (built += 1),
+    install: async (_service, { run }) => void installed.push(run.join(' ')),
     artefact: () => join(root, 'out'),
     prepare: undefined,
     apply: async (order) => {
@@ -91,7 +93,7 @@ beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'shiv-reloader-'))
   write('a.js', 'one')
   write('b.js', 'one')
-  ;[orders, loops, reconciled, answers, kept, built, saves] = [[], [], [], [], undefined, 0, 0]
+  ;[orders, loops, reconciled, answers, kept, built, saves, installed] = [[], [], [], [], undefined, 0, 0, []]
   reloader = make()
 })
 afterEach(async () => {
@@ -428,6 +430,49 @@ it('where the working copy itself runs, every kind of save prepares and restarts
   expect(loops.map(({ action }) => action)).toEqual(['restart', 'restart'])
   expect(orders.every(({ overlay }) => overlay.size === 0)).toBe(true)
   expect(orders[0]!.mark).not.toBe(orders[1]!.mark)
+})
+
+describe('a file that says what is depended on', () => {
+  const rule = { files: ['deps'], from: 'test', do: 'install' as const, run: ['npm', 'ci'], to: '/app' }
+  const rules = {
+    'deps.json': { ...verdict('install'), decidedBy: rule },
+    'deps.lock': { ...verdict('install'), decidedBy: rule },
+  }
+
+  it('is installed by its command where the working copy runs, once, before that is prepared', async () => {
+    reloader = make({ prepare: async () => void installed.push('prepared') }, rules)
+    await open()
+    write('deps.lock', 'x')
+    write('deps.json', 'x')
+    options!.onBatch({ seenAt: now(), paths: ['deps.json', 'deps.lock'], isComplete: true })
+    await until(() => loops.length === 1)
+    expect(installed).toEqual(['npm ci', 'prepared'])
+    expect(loops[0]).toMatchObject({ action: 'restart', outcome: 'served' })
+    expect(loops[0]!.remarks).toBeUndefined()
+  })
+
+  it('keeps what runs where that fails', async () => {
+    const install = async () => {
+      throw new ShivError('no', { code: 'RELOAD_INSTALL_FAILED' })
+    }
+    reloader = make({ install, prepare: async () => void installed.push('prepared') }, rules)
+    await open()
+    save('deps.json', 'x')
+    await until(() => loops.length === 1)
+    expect(loops[0]).toMatchObject({ outcome: 'failed', error: { code: 'RELOAD_INSTALL_FAILED' } })
+    expect([orders, installed]).toEqual([[], []])
+  })
+
+  it('makes another image where containers run, and says why', async () => {
+    let remarks: string[] = []
+    reloader = make({ reconcile: (action, begun) => void ([remarks] = [begun.remarks, reconciled.push(action)]) }, rules)
+    await open()
+    save('deps.json', 'x')
+    await until(() => reconciled.length === 1)
+    expect(reconciled).toEqual(['image'])
+    expect(remarks).toEqual(['deps.json: nothing is installed inside containers yet, so another image is built'])
+    expect(installed).toEqual([])
+  })
 })
 
 it('a file that no rule matches is kept out, with the reason', async () => {
