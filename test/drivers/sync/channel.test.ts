@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -10,6 +10,9 @@ import { type Replica, type Supervised, busybox, createReplica } from '../../sup
 import { type Tree, createTree, held } from './overlay.ts'
 
 if (busybox === undefined) console.log('skipped: the replica scripts run with a static busybox (none here, and no image of it)')
+
+/** A small disk is a mount, which a machine lets its root make, and a container mostly not. */
+const canMount = process.getuid?.() === 0 && spawnSync('unshare', ['-m', 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt']).status === 0
 
 /** Writes at each start what its code says. */
 const LOOP = `exec sleep 1000`
@@ -236,6 +239,36 @@ describe.skipIf(busybox === undefined)('a channel', () => {
       [join(replica.code, '../up')]: `it would be outside of the code folder ${replica.code}`,
     })
     expect(readFileSync(join(replica.code, 'fine'), 'utf8')).toBe('x')
+  })
+
+  it.skipIf(!canMount)('says that a disk is full, brings what fits, and the rest when there is room', async () => {
+    channel.close()
+    replica.dispose()
+    replica = createReplica()
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', replica.code])
+    try {
+      tree = createTree(join(replica.home, '../tree'), replica.code)
+      writeFileSync(join(replica.code, 'ballast'), Buffer.alloc(6 << 20))
+      writeFileSync(join(replica.code, 'main.sh'), `echo image; ${LOOP}`)
+      service = replica.run(['/bin/sh', 'main.sh'])
+      await expect.poll(() => existsSync(join(replica.home, 'run'))).toBe(true)
+      channel = open()
+      tree.save('large', Buffer.alloc(4 << 20, 'x'))
+      tree.save('main.sh', `echo fits; ${LOOP}`)
+      const next = wish()
+      const cause = expect.stringMatching(/no space left/i)
+      expect(await channel.put(next)).toEqual({ state: 'held', refused: [{ path: join(replica.code, 'large'), cause }] })
+      await channel.start(next)
+      expect(lines().at(-1)).toBe('fits')
+      expect(channel.held?.mark).toBeUndefined()
+      channel.converge(next)
+      rmSync(join(replica.code, 'ballast'))
+      await holdsAll()
+      await expect.poll(() => channel.held?.mark).toBe(tree.mark())
+    } finally {
+      channel.close()
+      execFileSync('umount', ['-l', replica.code])
+    }
   })
 
   it('lets the newest wish overtake those that were not sent', async () => {
