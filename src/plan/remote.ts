@@ -65,3 +65,50 @@ export interface RecordingRules {
   /** `ordered`: equal requests are answered in the order that they were recorded, the last one again and again. */
   order: 'any' | 'ordered'
 }
+
+/** A dependency that is not part of the workspace, as the Plan carries it. Plain data; secrets are references. */
+export interface RemotePlan {
+  /** The name that services call, an RFC 1123 label. */
+  name: string
+  /** Services that call it. */
+  users: string[]
+  protocol: RemoteProtocol
+  /** As written; may be switched live. */
+  mode: RemoteMode
+  target: RemoteTarget
+  /** What `mode: local` leads to: a service or database of the workspace, or an address of this machine. */
+  local?: { service: string } | { database: string } | { url: string }
+  access: Access
+  rules: HttpRules
+  faults?: Faults
+  /** Relative to the workspace: `recordings/billing.har`. */
+  recording: { file: string; rules: RecordingRules; recordMissing: boolean }
+  /** Where it is in the local cluster: a Service of this name and namespace leads to the daemon. `tls`: production speaks TLS there. */
+  inCluster: { namespace: string; service: string; port: number; tls: boolean }
+  /** Host names of production that lead here too, for example `billing.example.com`. */
+  hostnames: string[]
+}
+
+export type RemoteTarget =
+  | { kind: 'url'; url: string; ca?: string; servername?: string }
+  /** A Service of another environment's cluster, reached through its API server. `port`: name or number; absent: its only one. */
+  | { kind: 'service'; service: string; namespace: string; port?: string; environment: string; tls: boolean }
+  | { kind: 'database'; database: string; type: string; namespace: string; environment: string; credentials: RemoteCredentials }
+
+/** Where user and password of a database in another environment come from; read when a connection is made. */
+export type RemoteCredentials =
+  /** Keys `user`, `password`, `name`, as shiv's own deployments have them. */
+  | { secret: string; keys?: { user?: string; password?: string; name?: string } }
+  | { user?: string; env: string }
+  | { user?: string; command: string[] }
+
+/** How an environment may be reached: from `environments` of shiv.yaml. */
+export interface RemoteEnvironment {
+  name: string
+  context?: string
+  namespace?: string
+  domain?: string
+  auth?: AuthSource
+  /** Why production may be read. Absent: it is never a target. */
+  allowProduction?: { level: 'read_only'; why: string }
+}
