@@ -1,5 +1,6 @@
 // `npm run bench:reload [-- MEASURE…]`: from a save to the first answer of the new code. Without names it takes all, and writes bench/RESULTS.md.
 import { reloadEmbedded, reloadKind } from './measures/reload-node.ts'
+import { reloadLanguages } from './measures/reload-languages.ts'
 import { requestsLost } from './measures/reload-load.ts'
 import { branchSwitch, randomEdits } from './measures/reload-edits.ts'
 import { proxyHop } from './measures/proxy-hop.ts'
@@ -15,6 +16,7 @@ await runMeasures('bench:reload', {
   },
   onKind: {
     'reload-kind': reloadKind,
+    'reload-languages': reloadLanguages,
     'lost-kind': () => requestsLost('kind'),
     'random-edits': randomEdits,
     'branch-switch': branchSwitch,

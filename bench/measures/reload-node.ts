@@ -24,7 +24,7 @@ process.on('SIGTERM', () => server.close(() => process.exit(0)).closeIdleConnect
 export async function reloadEmbedded(count = 50): Promise<Row[]> {
   const own = await withShiv('process', count, '')
   const cold = await withShiv('process', count, 'reload: { spare: none }\n')
-  const starts = await repeat(20, bareStart)
+  const starts = await bareStarts()
   const nodemon = await withTool('nodemon', ['--quiet', 'server.js'], count)
   const nodeWatch = await withTool('node', ['--watch', 'server.js'], count)
   const tsx = await withTool('tsx', ['watch', '--clear-screen=false', 'server.js'], count)
@@ -60,11 +60,17 @@ export async function reloadEmbedded(count = 50): Promise<Row[]> {
   ]
 }
 
-/** Milliseconds from spawning the server until it takes a connection. */
-async function bareStart(): Promise<number> {
+async function bareStarts(): Promise<number[]> {
   const folder = await mkdtemp(join(tmpdir(), 'shiv-bench-bare-'))
   await writeFile(join(folder, 'package.json'), '{"type":"module"}')
   await writeFile(join(folder, 'server.js'), versionServer('bare'))
+  const samples = await repeat(20, () => bareStart(folder))
+  await rm(folder, { recursive: true, force: true })
+  return samples
+}
+
+/** Milliseconds from spawning a folder's server.js until it takes a connection. */
+export async function bareStart(folder: string): Promise<number> {
   const port = await freePort()
   const began = performance.now()
   const child = execa(process.execPath, ['server.js'], {
@@ -77,7 +83,6 @@ async function bareStart(): Promise<number> {
   const elapsed = performance.now() - began
   child.kill('SIGKILL')
   await child
-  await rm(folder, { recursive: true, force: true })
   return elapsed
 }
 
@@ -92,7 +97,7 @@ function listens(port: number): Promise<boolean> {
   })
 }
 
-async function repeat(count: number, work: () => Promise<number>): Promise<number[]> {
+export async function repeat(count: number, work: () => Promise<number>): Promise<number[]> {
   const samples: number[] = []
   for (let i = 0; i < count; i++) samples.push(await work())
   return samples

@@ -17,13 +17,15 @@ const PAUSE_MS = 1
 
 /**
  * Milliseconds from a save to the first answer of the new code. The file is written in place, as most editors and scripts do; the service is asked
- * again a millisecond after each answer, over a kept connection.
+ * again a millisecond after each answer, over a kept connection. `bring` is what has to be done by hand after the save; the service is asked when it
+ * is over.
  */
-export async function timeEdit(subject: Subject, version: string): Promise<number> {
+export async function timeEdit(subject: Subject, version: string, bring?: () => Promise<void>): Promise<number> {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   try {
     const began = performance.now()
     writeFileSync(subject.file, subject.text(version))
+    await bring?.()
     for (;;) {
       const body = await ask(subject.url, agent)
       if (body === version) return performance.now() - began

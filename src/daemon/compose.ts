@@ -3,6 +3,7 @@ import type { Log } from '../core/log.ts'
 import type { Redactor } from '../core/redact.ts'
 import { openEngine, type Engine } from '../engine/engine.ts'
 import type { EngineParts } from '../engine/parts.ts'
+import type { BuildContainers } from '../engine/reload/build-step.ts'
 import type { FrontDoor, Runtime } from '../engine/ports.ts'
 import type { RuntimeName } from '../plan/types.ts'
 
@@ -16,6 +17,7 @@ export interface Composition {
 export function compose(options: { home: string; redactor: Redactor; log: Log }): Composition {
   const { home, redactor, log } = options
   let door: Promise<FrontDoor> | undefined
+  let containers: Promise<BuildContainers> | undefined
   const closers: (() => void)[] = []
 
   const makers: Record<RuntimeName, () => Promise<Runtime>> = {
@@ -59,6 +61,8 @@ export function compose(options: { home: string; redactor: Redactor; log: Log })
       return chooseWatcher(root)
     },
     command: async () => (await import('../drivers/process/host-command.ts')).runHostCommand,
+    buildContainers: () =>
+      (containers ??= import('../drivers/docker/build-container.ts').then((m) => m.createBuildContainers({ home }))),
     planner: async () => (await import('../engine/planner.ts')).planner,
   }
   const engine = openEngine(parts)

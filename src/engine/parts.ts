@@ -4,7 +4,7 @@ import type { Fact, Plan, RuntimeName, VerifiedFact } from '../plan/types.ts'
 import type { Model } from '../spec/model.ts'
 import type { ServicePlan } from '../plan/types.ts'
 import type { FrontDoor, Runtime, Watcher } from './ports.ts'
-import type { HostCommand } from './reload/build-step.ts'
+import type { BuildContainers, HostCommand } from './reload/build-step.ts'
 import type { SourceRules } from './reload/reloader-parts.ts'
 import type { Worker } from './queue.ts'
 import type { EngineEvent } from './results.ts'
@@ -21,6 +21,8 @@ export interface EngineParts {
   watcher(root: string): Promise<Watcher>
   /** Runs builds on this machine. */
   command(): Promise<HostCommand>
+  /** Runs those whose program is not on it. */
+  buildContainers(): Promise<BuildContainers>
 }
 
 /** From files to Plans and facts. */

@@ -1,5 +1,6 @@
 import { ShivError, toErrorShape } from '../core/errors.ts'
 import { findRun, requireRun, requireServices } from './find-run.ts'
+import type { Plan } from '../plan/types.ts'
 import type { Ask } from './parts.ts'
 import type { Workshop } from './workshop.ts'
 import type { RestartResult, StopResult, Target } from './results.ts'
@@ -38,6 +39,7 @@ export async function removeRun(shop: Workshop, run: Run, purge: boolean, work: 
       runtime.remove(record.plan, { purge }, work.context(run, process.env)),
     )
     await run.routes.clear()
+    if (buildsInContainers(record.plan)) await (await shop.parts.buildContainers()).end(record.workspace.root, process.env)
   } catch (error) {
     await run.dispatch(failure(run, toErrorShape(error)))
     throw error
@@ -49,6 +51,11 @@ export async function removeRun(shop: Workshop, run: Run, purge: boolean, work: 
   if (!purge) return
   shop.runs.delete(run.id)
   await shop.store.forget(run.id)
+}
+
+/** Whether a container may have been kept for its builds. */
+function buildsInContainers({ runtime, services }: Plan): boolean {
+  return runtime === 'kind' && services.some(({ reload }) => reload?.rules.some((rule) => rule.do === 'build' && rule.image))
 }
 
 /** The rest goes on: the run becomes the Plan of the rest. */

@@ -33,6 +33,7 @@ function actionOf(rule: WrittenRule, to: string): ReloadAction {
     do: 'build',
     run,
     ...(env && { env }),
+    ...(rule.image !== undefined && { image: rule.image }),
     sync: rule.sync!,
     ...(rule.to !== undefined && { to: rule.to }),
     ...restart,

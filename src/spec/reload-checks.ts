@@ -11,7 +11,7 @@ const FIELDS: Record<string, { needed: string[]; allowed: string[] }> = {
   ignore: { needed: [], allowed: [] },
   image: { needed: [], allowed: [] },
   sync: { needed: [], allowed: ['to', 'restart'] },
-  build: { needed: ['run', 'sync'], allowed: ['run', 'env', 'sync', 'to', 'restart'] },
+  build: { needed: ['run', 'sync'], allowed: ['run', 'env', 'image', 'sync', 'to', 'restart'] },
   install: { needed: ['run'], allowed: ['run', 'to', 'restart'] },
 }
 
@@ -35,7 +35,7 @@ export function checkRule(owner: 'preset' | 'service'): (rule: Fields, report: R
         hint: `add ${EXAMPLES[field]}`,
       })
     }
-    for (const field of ['run', 'env', 'sync', 'to', 'restart']) {
+    for (const field of ['run', 'env', 'image', 'sync', 'to', 'restart']) {
       if (!Object.hasOwn(rule, field) || kind.allowed.includes(field)) continue
       const takers = Object.keys(FIELDS).filter((name) => FIELDS[name]!.allowed.includes(field))
       report([field], {

@@ -42,6 +42,8 @@ export type ReloadAction =
       do: 'build'
       run: string[]
       env?: Record<string, string>
+      /** A container of this image runs it where this machine has no such program. */
+      image?: string
       sync: { from: string; to: string }
       to?: string
       restart?: ReloadRestart

@@ -30,6 +30,7 @@ const ruleFields = {
   do: z.enum(['ignore', 'image', 'sync', 'build', 'install']),
   run: command.describe('build: on this machine; install: inside the container').optional(),
   env: z.record(envName, scalar).describe('Of run, on this machine').optional(),
+  image: text.describe('build: a container of this image runs it where this machine has no such program').optional(),
   sync: closed({ from: artefact, to: mountPath }).describe('What run makes, and where it goes in the container').optional(),
   to: mountPath.describe("The folder of the container that stands for the service's folder").optional(),
   restart: restart.optional(),

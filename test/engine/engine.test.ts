@@ -34,6 +34,7 @@ async function open(): Promise<void> {
     frontDoor: async () => door,
     planner: async () => planner,
     watcher: async () => ({ name: 'none', watch: async () => ({ watches: 0, close: async () => {} }) }),
+    buildContainers: async () => ({ run: async () => ({ code: 127, lines: [] }), end: async () => {} }),
     command: async () => async () => ({ code: 0, lines: [] }),
   })
 }

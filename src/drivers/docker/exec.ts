@@ -17,15 +17,29 @@ export interface ExecStream {
   destroy(): void
 }
 
+export interface ExecOptions {
+  signal?: AbortSignal
+  cwd?: string
+  /** Beside the container's own. */
+  env?: Record<string, string>
+}
+
 /** Starts a program in a container. The words are passed as they are, no shell between. */
 export async function execInContainer(
   engine: Engine,
   container: string,
   argv: string[],
-  options: { signal?: AbortSignal } = {},
+  options: ExecOptions = {},
 ): Promise<ExecStream> {
   const { Id } = await engine.json<{ Id: string }>('POST', `/containers/${container}/exec`, {
-    body: { AttachStdin: true, AttachStdout: true, AttachStderr: true, Cmd: argv },
+    body: {
+      AttachStdin: true,
+      AttachStdout: true,
+      AttachStderr: true,
+      Cmd: argv,
+      ...(options.cwd !== undefined && { WorkingDir: options.cwd }),
+      ...(options.env && { Env: Object.entries(options.env).map(([name, value]) => `${name}=${value}`) }),
+    },
     signal: options.signal,
   })
   const { socket, head } = await hijack(engine, `/exec/${Id}/start`, options.signal)
@@ -55,7 +69,7 @@ export async function runInContainer(
   engine: Engine,
   container: string,
   argv: string[],
-  options: { signal?: AbortSignal } = {},
+  options: ExecOptions = {},
 ): Promise<{ code: number; stdout: string; stderr: string }> {
   const exec = await execInContainer(engine, container, argv, options)
   exec.end()

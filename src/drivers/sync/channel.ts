@@ -71,6 +71,8 @@ export function createChannel(options: ChannelOptions): Channel {
   let isClosed = false
   /** Nobody else will start what is brought. */
   let isAlone = false
+  /** The container has not begun the service: what completes its files lets it begin. */
+  let isWaiting = false
   let wish: Wish | undefined
   let boot: string | undefined
   let known: Known = new Map()
@@ -122,7 +124,10 @@ export function createChannel(options: ChannelOptions): Channel {
         brought = await bring(to, { root: options.root, ...aim }, known, stamps, sentListeners.get(aim))
         refused = brought.refused
         held = { mark: refused.size === 0 ? aim.mark : undefined, sequence: aim.sequence }
-        if (to.hello.condition === 'waiting' && held.mark !== undefined) running = Math.max(running, aim.sequence)
+        if (isWaiting && held.mark !== undefined) {
+          isWaiting = false
+          running = Math.max(running, aim.sequence)
+        }
         if (isRetry && brought.taken.length > 0) running = Math.min(running, aim.sequence - 1)
         planRetry()
         change.announce()
@@ -201,6 +206,7 @@ export function createChannel(options: ChannelOptions): Channel {
     const { hello } = fresh
     const isUnchanged = hello.boot === boot && held.mark !== undefined && hello.mark === held.mark
     running = runningOf(hello)
+    isWaiting = hello.condition === 'waiting'
     if (wish !== undefined && hello.mark === wish.mark) {
       known = allOf(wish.overlay)
       held = { mark: hello.mark, sequence: Math.min(hello.sequence, wish.sequence) }

@@ -25,6 +25,7 @@ export function reloaderOf(shop: Workshop, run: Run, runtime: Runtime, restart: 
     watcher: (root) => parts.watcher(root),
     rules: async (service, plan) => (await parts.planner()).reloadRules(service, plan),
     command,
+    containers: () => parts.buildContainers(),
     get tests() {
       return run.withTests ? runner : undefined
     },

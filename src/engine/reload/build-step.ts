@@ -10,6 +10,30 @@ export type HostCommand = (
   options: { cwd: string; env: NodeJS.ProcessEnv; signal: AbortSignal },
 ) => Promise<{ code: number; lines: string[] }>
 
+/** A build in a container that is kept for the next one. */
+export interface ContainerBuild {
+  argv: string[]
+  /** A tool image, for example `golang:1.26`. */
+  image: string
+  /** In the container at its own path, read-only. */
+  workspace: string
+  /** Folder for artefacts, in the container at its own path. */
+  out: string
+  cwd: string
+  env: Record<string, string>
+  /** Of the caller, for DOCKER_HOST and the like; nothing of it reaches the container. */
+  environment: NodeJS.ProcessEnv
+  signal: AbortSignal
+}
+
+/** Where builds run whose program is not on this machine. */
+export interface BuildContainers {
+  /** As HostCommand. Throws DOCKER_UNAVAILABLE, and DOCKER_PULL_FAILED where the image cannot be had. */
+  run(build: ContainerBuild): Promise<{ code: number; lines: string[] }>
+  /** Removes what was kept for a workspace. */
+  end(workspace: string, environment: NodeJS.ProcessEnv): Promise<void>
+}
+
 const GO_ARCHITECTURES: Record<string, string> = { x64: 'amd64', arm64: 'arm64' }
 
 /** The caller's own, with the tools of the service's folder first. */
@@ -22,8 +46,18 @@ export function serviceEnvironment(environment: NodeJS.ProcessEnv, service: Serv
 
 /** With what the rule sets; a build for Linux is for a node of this machine's kind. */
 export function buildEnvironment(environment: NodeJS.ProcessEnv, service: ServicePlan, rule: BuildRule): NodeJS.ProcessEnv {
-  const target = rule.env?.['GOOS'] && { GOARCH: GO_ARCHITECTURES[process.arch] }
-  return { ...serviceEnvironment(environment, service), ...target, ...rule.env }
+  return { ...serviceEnvironment(environment, service), ...targetEnvironment(rule) }
+}
+
+/** What the rule sets, and which processor its program is for. */
+export function targetEnvironment(rule: BuildRule): Record<string, string> {
+  const architecture = rule.env?.['GOOS'] && GO_ARCHITECTURES[process.arch]
+  return { ...(architecture && { GOARCH: architecture }), ...rule.env }
+}
+
+/** No such program on this machine. */
+export function isToolMissing({ code, lines }: { code: number; lines: string[] }): boolean {
+  return code === 127 && lines.length === 0
 }
 
 /** Absolute path of what a build rule makes. */
@@ -37,7 +71,7 @@ const PLACES = [/^\s*(?:\.\/)?([\w@./-]+\.\w+):(\d+)(?::(\d+))?/, /^\s*(?:\.\/)?
 
 /** A build that failed, with the compiler's own places first. */
 export function buildFailed(service: ServicePlan, argv: string[], result: { code: number; lines: string[] }): ShivError {
-  if (result.code === 127 && result.lines.length === 0) return toolMissing(service, argv[0] ?? '')
+  if (isToolMissing(result)) return toolMissing(service, argv[0] ?? '')
   const lines = result.lines.map((line) => harmless(line)).filter((line) => line.trim() !== '')
   const place = lines.map(placeOf).find((found) => found !== undefined)
   const where = place ? ` at ${place}` : ''
@@ -50,8 +84,8 @@ export function buildFailed(service: ServicePlan, argv: string[], result: { code
 
 /** An install that failed, with its last lines. */
 export function installFailed(service: ServicePlan, argv: string[], result: { code: number; lines: string[] }): ShivError {
-  if (result.code === 127 && result.lines.length === 0) return toolMissing(service, argv[0] ?? '')
-  const lines = result.lines.map((line) => harmless(line)).filter((line) => line.trim() !== '')
+  const said = isToolMissing(result) ? [`${argv[0]} is not on PATH`] : result.lines
+  const lines = said.map((line) => harmless(line)).filter((line) => line.trim() !== '')
   return new ShivError(`What ${service.name} depends on could not be installed; the version before goes on serving.`, {
     code: 'RELOAD_INSTALL_FAILED',
     evidence: lines.slice(-20),

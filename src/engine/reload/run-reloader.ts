@@ -5,7 +5,17 @@ import { toErrorShape } from '../../core/errors.ts'
 import type { Log } from '../../core/log.ts'
 import type { Plan, ServicePlan } from '../../plan/types.ts'
 import type { ReloadOrder, ReloadOutcome, RunContext, Runtime, Watcher } from '../ports.ts'
-import { artefactOf, buildEnvironment, buildFailed, installFailed, serviceEnvironment, type HostCommand } from './build-step.ts'
+import {
+  artefactOf,
+  type BuildContainers,
+  buildEnvironment,
+  buildFailed,
+  type HostCommand,
+  installFailed,
+  isToolMissing,
+  serviceEnvironment,
+  targetEnvironment,
+} from './build-step.ts'
 import { DefinitionWatch } from './definition-watch.ts'
 import { LoopTrace, saveTime, type Loop } from './loop.ts'
 import type { ReloadStatus, VerifyResult } from '../results.ts'
@@ -24,6 +34,7 @@ export interface RunReloaderParts {
   watcher(root: string): Promise<Watcher>
   rules(service: ServicePlan, plan: Plan): Promise<SourceRules>
   command: HostCommand
+  containers(): Promise<BuildContainers>
   context(signal: AbortSignal): RunContext
   /** Keeps a service's requests at the front door. */
   hold(service: string): Promise<() => void>
@@ -261,11 +272,22 @@ export class RunReloader {
     await mkdir(out, { recursive: true, mode: 0o700 })
     const argv = rule.run.map((word) => word.replaceAll('${out}', out).replaceAll('${service.name}', service.name))
     const environment = this.parts.context(signal).environment
-    const result = await this.parts.command(argv, {
-      cwd: service.root,
-      env: buildEnvironment(environment, service, rule),
-      signal,
-    })
+    const cwd = service.root
+    let result = await this.parts.command(argv, { cwd, env: buildEnvironment(environment, service, rule), signal })
+    if (isToolMissing(result) && rule.image !== undefined) {
+      const containers = await this.parts.containers()
+      const workspace = this.plan.workspace.root
+      result = await containers.run({
+        argv,
+        image: rule.image,
+        workspace,
+        out,
+        cwd,
+        env: targetEnvironment(rule),
+        environment,
+        signal,
+      })
+    }
     signal.throwIfAborted()
     if (result.code !== 0) throw buildFailed(service, argv, result)
   }

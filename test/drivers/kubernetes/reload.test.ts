@@ -186,8 +186,9 @@ describe.skipIf(why !== undefined)('hot reload of pods', () => {
       await expect.poll(() => run.words().catch(() => []), { timeout: 60_000 }).toEqual(['large', 'large'])
       expect(await run.verified()).toEqual([[], []])
       run.orders.tree.save('large.bin', 'small')
-      run.orders.tree.save('main.cjs', nodeServer('meanwhile'))
-      await run.apply()
+      run.orders.tree.save('main.cjs', nodeServer('after'))
+      expect(states(await run.apply())).toEqual(['ready', 'ready'])
+      expect(await run.words()).toEqual(['after', 'after'])
     }, 120_000)
 
     it('finds a container again that was restarted in its place', async () => {
@@ -195,7 +196,7 @@ describe.skipIf(why !== undefined)('hot reload of pods', () => {
       run.kubectl('exec', pod, '--', '/shiv/busybox', 'kill', '-TERM', '1')
       const restarts = () => Number(run.kubectl('get', 'pod', pod, '-o', 'jsonpath={.status.containerStatuses[0].restartCount}'))
       await expect.poll(restarts, { timeout: 60_000 }).toBe(1)
-      await expect.poll(() => run.words().catch(() => []), { timeout: 60_000 }).toEqual(['meanwhile', 'meanwhile'])
+      await expect.poll(() => run.words().catch(() => []), { timeout: 60_000 }).toEqual(['after', 'after'])
       run.orders.tree.save('main.cjs', nodeServer('again'))
       expect(states(await run.apply())).toEqual(['ready', 'ready'])
       expect(await run.words()).toEqual(['again', 'again'])

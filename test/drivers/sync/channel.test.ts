@@ -207,6 +207,24 @@ describe.skipIf(busybox === undefined)('a channel', () => {
     expect(channel.held?.mark).toBe(tree.mark())
   })
 
+  it('begins a service that waits for its files once, and starts it anew with what comes later over the same stream', async () => {
+    replica.dispose()
+    replica = createReplica()
+    writeFileSync(join(replica.home, 'wait'), '')
+    service = replica.run(['/bin/sh', 'main.sh'])
+    tree = createTree(join(replica.home, '../tree'), replica.code)
+    channel.close()
+    channel = open()
+    tree.save('main.sh', `echo first; ${LOOP}`)
+    channel.converge(wish())
+    await expect.poll(lines).toEqual(['first'])
+    const streams = transports.length
+    tree.save('main.sh', `echo second; ${LOOP}`)
+    expect((await bring()).run).toMatchObject({ state: 'ready' })
+    expect(lines()).toEqual(['first', 'second'])
+    expect(transports.length).toBe(streams)
+  })
+
   it('refuses sources that cannot be sent, each with its cause', async () => {
     tree.save('fine', 'x')
     tree.link('inside', 'fine')

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { createLog } from '../../../src/core/log.ts'
 import { createRedactor, type Redactor } from '../../../src/core/redact.ts'
 import { createFrontDoor } from '../../../src/drivers/proxy/front-door.ts'
+import type { BuildContainers, ContainerBuild, HostCommand } from '../../../src/engine/reload/build-step.ts'
 import { chooseWatcher } from '../../../src/drivers/watch/choose-watcher.ts'
 import { openEngine, type Engine } from '../../../src/engine/engine.ts'
 import type { Ask } from '../../../src/engine/parts.ts'
@@ -24,6 +25,9 @@ let orders: ReloadOrder[]
 let logged: string[]
 let redactor: Redactor
 
+let hostCommand: HostCommand
+let containers: BuildContainers
+
 async function open(): Promise<void> {
   redactor = createRedactor()
   door = await createFrontDoor({ home })
@@ -36,7 +40,8 @@ async function open(): Promise<void> {
     frontDoor: async () => door,
     planner: async () => planner,
     watcher: chooseWatcher,
-    command: async () => async () => ({ code: 0, lines: [] }),
+    buildContainers: async () => containers,
+    command: async () => hostCommand,
   })
 }
 
@@ -67,6 +72,8 @@ beforeEach(async () => {
   })
   orders = []
   logged = []
+  hostCommand = async () => ({ code: 0, lines: [] })
+  containers = { run: async () => ({ code: 127, lines: [] }), end: async () => {} }
   runtime = createFakeRuntime('kind')
   await open()
 })
@@ -161,6 +168,37 @@ test('what defines the workspace and lies in the folder of a service makes the r
     await engine.stop({ ...here, purge: false }, ask())
     lone.remove()
   }
+})
+
+test('a build whose program is not on this machine is done in a container of the rule’s image, which ends with the run', async () => {
+  const builds: ContainerBuild[] = []
+  const ended: string[] = []
+  hostCommand = async () => ({ code: 127, lines: [] })
+  containers = {
+    run: async (build) => {
+      builds.push(build)
+      writeFileSync(join(build.out, 'app'), 'binary')
+      return { code: 0, lines: [] }
+    },
+    end: async (workspace) => void ended.push(workspace),
+  }
+  const rule =
+    'files: ["*.js"], do: build, run: [smith, -o, "${out}/app"], image: "smith:1", env: { FIRE: hot }, sync: { from: "${out}/app", to: /app/app }'
+  save(`name: users\nlanguage: node\ncommand: [node, server.js]\nreload: { rules: [{ ${rule} }] }\n`, 'users/service.yaml')
+  await engine.start(params({ environment: { SECRET: 'of the caller' } }), ask())
+  save('second')
+  await until(() => orders.length === 1)
+  expect([...orders[0]!.overlay.keys()]).toEqual(['/app/app'])
+  expect(builds[0]).toMatchObject({
+    argv: ['smith', '-o', join(builds[0]!.out, 'app')],
+    image: 'smith:1',
+    workspace: shop.root,
+    cwd: join(shop.root, 'users'),
+    env: { FIRE: 'hot' },
+  })
+  expect(builds[0]!.env).not.toHaveProperty('SECRET')
+  await engine.stop({ ...target(), purge: false }, ask())
+  expect(ended).toEqual([shop.root])
 })
 
 test('a service.yaml that is wrong keeps what runs, and says what is wrong', async () => {

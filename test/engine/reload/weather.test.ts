@@ -56,6 +56,9 @@ beforeEach(async () => {
     planner: async () => planner,
     watcher: chooseWatcher,
     command: async () => runHostCommand,
+    buildContainers: async () => {
+      throw new Error('nothing is built here')
+    },
   })
 })
 afterEach(async () => {

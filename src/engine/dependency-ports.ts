@@ -1,0 +1,86 @@
+import type { Duplex } from 'node:stream'
+import type { Access, Faults, HttpRules, RecordingRules, RemoteMode, RemoteProtocol } from '../plan/remote.ts'
+
+/** How a proxied dependency is reached now. Everything in it may change while requests are under way; those keep what they began with. */
+export interface DependencySetting {
+  /** The name that services call. */
+  name: string
+  protocol: RemoteProtocol
+  mode: RemoteMode
+  /** Absent where nothing is behind it: replay, or a mode that has no target. */
+  upstream?: Upstream
+  access: Access
+  rules: HttpRules
+  faults?: Faults
+  /** Where `record` writes and `replay` reads. */
+  recording?: { file: string; rules: RecordingRules; recordMissing: boolean }
+}
+
+export interface Upstream {
+  /** `https://billing.staging.example.com`, `postgres://…` without credentials, `redis://…`. For messages, `Host`, SNI and `shiv-served-by`. */
+  url: URL
+  /** What the user calls the place, for example `staging (ledger.payments)`. */
+  label: string
+  /** Bytes to the upstream, below TLS. Absent: dial the URL's host. Rejects with a ShivError that says why. */
+  connect?(signal: AbortSignal): Promise<Duplex>
+  /** Credentials of a database in the other environment, asked for at each new connection; in memory only. */
+  credentials?(signal: AbortSignal): Promise<{ user: string; password: string; database?: string }>
+  /** PEM of further authorities that are trusted for this upstream only. */
+  ca?: string
+  /** Where SNI and certificate name differ from the URL's host. */
+  servername?: string
+}
+
+/** One request, query or command that passed; what `shiv proxy tail` prints. Holds no body, no header value and no statement's literals. */
+export interface DependencyEvent {
+  dependency: string
+  /** Epoch milliseconds. */
+  time: number
+  durationMs: number
+  protocol: RemoteProtocol
+  /** `GET /invoices?page=2` without values that may be secret, `SELECT … FROM users`, `HGET`. */
+  summary: string
+  outcome: 'answered' | 'refused' | 'failed' | 'aborted'
+  /** HTTP status, gRPC status, SQLSTATE. */
+  status?: string
+  servedBy: ServedBy
+  /** Why it was refused or failed. */
+  cause?: string
+  sentBytes: number
+  receivedBytes: number
+}
+
+export type ServedBy = 'local' | 'upstream' | 'recording' | 'guard' | 'fault' | 'nobody'
+
+export interface DependencyHealth {
+  /** `unknown` until a proof; `ready` only after one: an answered request or an end-to-end probe. */
+  state: 'unknown' | 'ready' | 'failing'
+  /** Epoch milliseconds of the last proof. */
+  provenAt?: number
+  lastError?: { time: number; message: string }
+  requests: number
+  refused: number
+  failed: number
+  /** Milliseconds over the last thousand answers; undefined before the first. */
+  p50?: number
+  p99?: number
+  openConnections: number
+}
+
+/** One listening dependency. */
+export interface OpenDependency {
+  /** On loopback. Stays the same for as long as it is open, whatever its setting. */
+  readonly port: number
+  /** Serves a connection that was accepted elsewhere, for example on an address that pods reach. */
+  accept(socket: Duplex): void
+  /** Switches live: what comes from now on goes by the new setting. */
+  set(setting: DependencySetting): void
+  health(): DependencyHealth
+  close(): Promise<void>
+}
+
+/** What listens for dependencies and leads their traffic. One contract suite runs over each protocol's part. */
+export interface ProxyEngine {
+  /** Listens on loopback, at `port` if it is free. Throws ShivError when the setting cannot be served (a recording that cannot be read). */
+  open(setting: DependencySetting, options: { port?: number; onEvent(event: DependencyEvent): void }): Promise<OpenDependency>
+}
