@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config'
 
 /** What needs Docker or a cluster, the machine's whole attention, or both: one file after the other, when the rest is done. */
 const heavy = [
-  'test/contract/kind-runtime.test.ts',
+  'test/contract/kind-*.test.ts',
   'test/drivers/{docker,kind,kubernetes}/**/*.test.ts',
   'test/e2e/**/*.test.ts',
   'test/presets/{languages,databases}.test.ts',
