@@ -148,8 +148,10 @@ export function reloadContract(name: string, harness: ReloadHarness): void {
       await runtime.release(harness.context().runId)
       runtime = harness.create()
       await runtime.adopt(plan, harness.context())
-      const holdings = await runtime.reload!.holdings(plan, 'web', harness.context())
-      expect(holdings.map(({ sequence }) => sequence)).toEqual([asked.sequence, asked.sequence])
+      // A replica that was not reached yet cannot be asked.
+      const sequences = async () =>
+        (await runtime.reload!.holdings(plan, 'web', harness.context())).map(({ sequence }) => sequence)
+      await expect.poll(sequences, { timeout: 20_000 }).toEqual([asked.sequence, asked.sequence])
       expect(await versions()).toEqual(new Set(['kept']))
       await apply(await order(webAt('after')))
       expect(await versions()).toEqual(new Set(['after']))

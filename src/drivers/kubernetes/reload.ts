@@ -1,5 +1,6 @@
 import type { ReloadOrder, ReloadPort, ReplicaOutcome, RunContext, Verification } from '../../engine/ports.ts'
 import type { Plan } from '../../plan/types.ts'
+import { tellingLine } from '../../core/telling-line.ts'
 import type { Put, Run, Wish } from '../sync/channel.ts'
 import { deleteObject } from './apply.ts'
 import type { KubeClient } from './client.ts'
@@ -153,7 +154,9 @@ async function outcomeOf(client: KubeClient, { pod, container }: Site, put?: Put
   if (run?.state === 'ready') return { id, state: 'ready', ...refused }
   const cause = run?.cause ?? 'it was not started'
   if (run?.state !== 'failed') return { id, state: 'pending', cause, ...refused }
-  return { id, state: 'failed', cause, evidence: await containerLog(client, pod, container.name, false), ...refused }
+  const evidence = await containerLog(client, pod, container.name, false)
+  const told = run.hasEnded ? [cause, tellingLine(evidence)].filter(Boolean).join(': ') : cause
+  return { id, state: 'failed', cause: told, evidence, ...refused }
 }
 
 function unreachable({ observer, sites }: Attached, service: string): ReplicaOutcome[] {
@@ -230,7 +233,7 @@ function tellCrash(client: KubeClient, pod: Pod, code: number, context: RunConte
   const service = pod.metadata.labels?.['app.kubernetes.io/name'] ?? ''
   const how = code > 128 ? `its process was ended by signal ${code - 128}` : `its process ended with code ${code}`
   void containerLog(client, pod, pod.spec.containers[0]?.name ?? '', false).then((lines) => {
-    const cause = [how, lines.at(-1)].filter(Boolean).join(': ')
+    const cause = [how, tellingLine(lines)].filter(Boolean).join(': ')
     return context.emit({ kind: 'health', service, replica: pod.metadata.name, state: 'crashed', cause })
   })
 }

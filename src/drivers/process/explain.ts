@@ -1,14 +1,14 @@
 import { basename, isAbsolute, relative } from 'node:path'
 import { ShivError } from '../../core/errors.ts'
 import type { ProcessIdentity } from '../../core/process-identity.ts'
+import { tellingLine } from '../../core/telling-line.ts'
 import { listeningPorts, portOwner } from './port-owner.ts'
 import type { ProcessSpec } from './process-spec.ts'
 
 /** A process that ended by itself: what it said last, and what that usually means. */
 export function explainCrash(spec: ProcessSpec, how: string, evidence: string[]): ShivError {
-  // Stack traces and reports end with something else than the error; a line that names one says most.
-  const last = evidence.findLast((line) => /(error|exception|fatal|panic|cannot|refused)\b/i.test(line))
-  return new ShivError(`${spec.replica} ${how}${last === undefined ? '' : `: ${clip(last)}`}`, {
+  const last = tellingLine(evidence)
+  return new ShivError(`${spec.replica} ${how}${last === undefined ? '' : `: ${last}`}`, {
     code: spec.kind === 'database' ? 'DATABASE_CRASHED' : 'PROCESS_CRASHED',
     evidence,
     hint: crashHint(spec, evidence.join('\n')),
@@ -61,8 +61,4 @@ function unhealthyHint(spec: ProcessSpec, reason: string, identity: ProcessIdent
   }
   if (/answers 404/.test(reason)) return 'set `health:` in service.yaml to a path that the service answers'
   return `see what it does: shiv logs ${spec.source}; a slow start may take longer with \`health: { startup_seconds: … }\``
-}
-
-function clip(text: string): string {
-  return text.length <= 200 ? text : `${text.slice(0, 199)}…`
 }

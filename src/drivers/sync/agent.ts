@@ -8,7 +8,8 @@ import type { Transport } from './transport.ts'
 /** How the agent took a frame. `broken`: nothing of it was put in its place. */
 export type Applied = { refused: Map<string, string>; broken?: string }
 
-export type Started = { state: 'ready' | 'failed'; pid?: number; cause?: string }
+/** `hasEnded`, of a failed one: by itself; else it lives and is not healthy. */
+export type Started = { state: 'ready' | 'failed'; pid?: number; cause?: string; hasEnded?: true }
 
 /** One connected agent.sh. Every method rejects with StreamLost when the stream ends. */
 export interface Agent {
@@ -69,7 +70,7 @@ export async function openAgent(transport: Transport): Promise<Agent> {
     })
   const read = createAnswerReader((answer) => {
     if (answer.kind === 'crashed') onCrash(answer.code)
-    for (const waiter of waiters) if (waiter.take(answer)) return
+    for (const waiter of waiters) if (waiter.take(answer) && !isOfStart(answer)) return
   })
   const greeting = awaitAnswer((answer) => (answer.kind === 'hello' ? answer : undefined))
   transport.onData((bytes) => {
@@ -148,10 +149,12 @@ export async function openAgent(transport: Transport): Promise<Agent> {
       ask<Started>(
         () => [Buffer.from(`restart ${sequence} ${Math.ceil(seconds)} ${how}\n`)],
         (answer) => {
-          if (!('sequence' in answer) || answer.sequence !== sequence) return undefined
+          // A newer start overtakes this one, and answers for both.
+          if (!isOfStart(answer) || answer.sequence < sequence) return undefined
           if (answer.kind === 'restarted') onStarted?.(answer.pid)
           if (answer.kind === 'ready') return { state: 'ready', pid: answer.pid }
-          return answer.kind === 'failed' ? { state: 'failed', cause: answer.cause } : undefined
+          if (answer.kind === 'restarted') return undefined
+          return { state: 'failed', cause: answer.cause, ...(answer.hasEnded && { hasEnded: true }) }
         },
       ),
     async hashes(paths) {
@@ -184,4 +187,9 @@ async function readLone(
   } catch (error) {
     return error as Error
   }
+}
+
+/** Everybody hears of a start who waits for one. */
+function isOfStart(answer: Answer): answer is Extract<Answer, { kind: 'restarted' | 'ready' | 'failed' }> {
+  return answer.kind === 'restarted' || answer.kind === 'ready' || answer.kind === 'failed'
 }

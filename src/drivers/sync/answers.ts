@@ -6,7 +6,7 @@ export type Answer =
   | { kind: 'broken'; sequence: number; cause: string }
   | { kind: 'restarted'; sequence: number; pid: number }
   | { kind: 'ready'; sequence: number; pid: number }
-  | { kind: 'failed'; sequence: number; cause: string }
+  | { kind: 'failed'; sequence: number; cause: string; hasEnded: boolean }
   | { kind: 'hashed'; token: string; output: Buffer }
   | { kind: 'crashed'; code: number }
   | { kind: 'pong'; token: string }
@@ -108,7 +108,7 @@ function plainAnswer(word: string, words: string[], line: string): Answer {
     case 'ready':
       return { kind: word, sequence: number(1), pid: number(2) }
     case 'failed':
-      return { kind: 'failed', sequence: number(1), cause: causeOf(words) }
+      return { kind: 'failed', sequence: number(1), cause: causeOf(words), hasEnded: words[2] === 'exited' }
     case 'crashed':
       return { kind: 'crashed', code: number(1) }
     case 'pong':

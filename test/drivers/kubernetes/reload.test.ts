@@ -95,8 +95,8 @@ describe.skipIf(why !== undefined)('hot reload of pods', () => {
       run.orders.tree.save('main.cjs', 'throw new Error("broken on purpose")')
       const { replicas } = await run.apply()
       expect(replicas.map(({ state, cause }) => [state, cause])).toEqual([
-        ['failed', 'its process ended with code 1'],
-        ['failed', 'its process ended with code 1'],
+        ['failed', 'its process ended with code 1: Error: broken on purpose'],
+        ['failed', 'its process ended with code 1: Error: broken on purpose'],
       ])
       expect(replicas[0]?.evidence?.join('\n')).toContain('broken on purpose')
       run.orders.tree.save('main.cjs', nodeServer('mended'))

@@ -289,6 +289,28 @@ describe.skipIf(busybox === undefined)('a channel', () => {
     }
   })
 
+  it('answers a start that a newer one overtakes by what becomes of the newer one', async () => {
+    channel.close()
+    replica.dispose()
+    replica = createReplica()
+    tree = createTree(join(replica.home, '../tree'), replica.code)
+    writeFileSync(join(replica.code, 'main.sh'), LOOP)
+    // Nothing ever listens there.
+    service = replica.run(['/bin/sh', 'main.sh'], { SHIV_HEALTH_PORT: '1' })
+    channel = open()
+    const first = { ...wish(), seconds: 600 }
+    await channel.put(first)
+    let isStarted = false
+    const overtaken = channel.start(first, () => (isStarted = true))
+    await expect.poll(() => isStarted).toBe(true)
+    tree.save('main.sh', `echo newer; ${LOOP}`)
+    const second = { ...wish(), seconds: 1 }
+    await channel.put(second)
+    const answer = { state: 'failed', cause: 'it is not healthy: nothing listens on port 1' }
+    expect(await channel.start(second)).toEqual(answer)
+    expect(await overtaken).toEqual(answer)
+  })
+
   it('lets the newest wish overtake those that were not sent', async () => {
     const puts = []
     for (let n = 1; n <= 50; n++) {

@@ -124,7 +124,7 @@ describe.skipIf(busybox === undefined)('run.sh', () => {
     await answering()
     const agent = await connect()
     save('throw new Error("broken on purpose")')
-    expect(await restart(agent, 1)).toEqual({ state: 'failed', cause: 'its process ended with code 1' })
+    expect(await restart(agent, 1)).toEqual({ state: 'failed', cause: 'its process ended with code 1', hasEnded: true })
     expect(service.output()).toContain('broken on purpose')
     expect(service.process.exitCode).toBeNull()
     save(server('mended'))
