@@ -274,10 +274,10 @@ export class ServiceReloader {
       signal,
     })
     this.ledger.mark = mark
-    this.overtaken = 0
     this.isDue = refused.length > 0 || outcome.replicas.some(({ refused = [] }) => refused.length > 0)
     if (this.isDue) this.tryAgain()
     await this.conclude(trace, files, work, { outcome, refused, signal })
+    this.overtaken = 0
     await this.keep()
   }
 
