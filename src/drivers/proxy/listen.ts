@@ -3,6 +3,9 @@ import type { Server } from 'node:net'
 /** What makes a listener for one address; a port needs one on each loopback address. */
 export type MakeServer = () => Server
 
+/** Connections that come while the daemon is kept from its work wait; the system may allow fewer. */
+const BACKLOG = 4_096
+
 export interface Listener {
   port: number
   servers: Server[]
@@ -36,7 +39,7 @@ function listen(server: Server, host: string, port: number): Promise<'listening'
       else reject(error)
     }
     server.once('error', onError)
-    server.listen(port, host, () => {
+    server.listen({ port, host, backlog: BACKLOG }, () => {
       server.removeListener('error', onError)
       resolve('listening')
     })

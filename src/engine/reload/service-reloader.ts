@@ -14,8 +14,10 @@ import { goesInPlace, notReady, ownTarget, workOf, type Judged, type Work } from
 import type { BuildRule, KeptState, ReloaderParts, Survey } from './reloader-parts.ts'
 import { hashText, SourceTree } from './source-tree.ts'
 
-/** So long a service may take to become ready before a newer save overtakes it. */
+/** So long a service may take to become ready before a newer save overtakes it; twice as long after each that was, so that one comes through. */
 const PATIENCE_MS = 1_000
+/** So many orders in a row are overtaken on their way. */
+const MOST_OVERTAKEN = 3
 /** What a loop waits for the one before it is told apart from what its own classifying takes. */
 const WAITED_MS = 2
 /** Writing that goes on and on is looked at all the same. */
@@ -39,6 +41,8 @@ export class ServiceReloader {
   private unread: string[] = []
   /** The last order did not reach everybody, or was given up: it is due again. */
   private isDue = false
+  /** Loops in a row that a newer save put an end to. */
+  private overtaken = 0
   private phase: 'idle' | 'early' | 'applied' = 'idle'
   /** Saves of a loop that was given up: the next one answers them too, and its clock began with them. */
   private owed: { paths: string[]; savedAt: number; seenAt: number } | undefined
@@ -168,8 +172,19 @@ export class ServiceReloader {
     this.pump()
     // What is on its way is overtaken; what waits in vain for readiness too, but a restart that goes well ends first.
     if (this.phase === 'early') {
-      if (!batch.isComplete || this.tree.differs(batch.paths)) this.current.abort()
-    } else if (this.phase === 'applied') setTimeout(() => this.pending.size > 0 && this.current.abort(), PATIENCE_MS).unref()
+      const isNews = !batch.isComplete || this.tree.differs(batch.paths)
+      if (isNews && this.overtaken < MOST_OVERTAKEN) this.overtake(this.current)
+    } else if (this.phase === 'applied') {
+      const { current } = this
+      const patienceMs = PATIENCE_MS * 2 ** this.overtaken
+      setTimeout(() => this.pending.size > 0 && this.overtake(current), patienceMs).unref()
+    }
+  }
+
+  private overtake(loop: AbortController): void {
+    if (loop !== this.current || loop.signal.aborted) return
+    this.overtaken += 1
+    loop.abort()
   }
 
   private pump(): void {
@@ -284,6 +299,7 @@ export class ServiceReloader {
     if (this.isDue) this.retry.plan()
     else this.retry.reset()
     await this.conclude(trace, files, work, { outcome, refused, signal })
+    this.overtaken = 0
     await this.keep()
   }
 

@@ -215,6 +215,33 @@ describe('saves while an order is on its way', () => {
 })
 
 describe('what goes wrong', () => {
+  it.each([
+    { where: 'on their way', phase: undefined, takesMs: 200 },
+    { where: 'waiting for readiness', phase: 'applied' as const, takesMs: 1_300 },
+  ])('that never end overtake a few orders $where, and then one comes through', async ({ phase, takesMs }) => {
+    const slow = (order: Order) =>
+      new Promise<ReloadOutcome>((resolve, reject) => {
+        orders.push(order)
+        if (phase) order.passed(phase)
+        const timer = setTimeout(() => resolve(ready), takesMs)
+        order.signal.addEventListener('abort', () => {
+          clearTimeout(timer)
+          reject(order.signal.reason as Error)
+        })
+      })
+    reloader = make({ apply: slow })
+    await open()
+    let turn = 0
+    const saving = setInterval(() => save('a.js', `turn ${turn++}`), 50)
+    try {
+      await expect.poll(() => loops.length, { timeout: 15_000 }).toBeGreaterThan(0)
+    } finally {
+      clearInterval(saving)
+    }
+    expect(loops[0]).toMatchObject({ outcome: 'served' })
+    expect(orders.length).toBeGreaterThan(1)
+  })
+
   it('an order that fails is told, and the next save brings everything again', async () => {
     await open()
     answers.push(async () => {
