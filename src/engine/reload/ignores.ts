@@ -14,3 +14,9 @@ export function ignoreRulesOf(service: ServicePlan, plan: Plan): IgnoreRules {
   }
   return compileIgnoreRules({ root: service.root, rules, docker })
 }
+
+/** Whether a watcher hears of a path: it and the folders that it is in are not ignored. */
+export function isHeard(path: string, isIgnored: IgnoreRules['isIgnored']): boolean {
+  const parts = path.split('/')
+  return parts.every((_, index) => !isIgnored(parts.slice(0, index + 1).join('/'), index < parts.length - 1))
+}

@@ -49,6 +49,12 @@ function strongest(wanted: ReloadRestart[]): ReloadRestart | undefined {
   return wanted.find((restart) => restart !== 'none') ?? wanted[0]
 }
 
+/** What only the whole run can do. Where the working copy itself runs there is no image. */
+export function madeAnew(action: Work['action'], isPrepared: boolean): 'plan' | 'image' | undefined {
+  if (action === 'plan') return action
+  return action === 'image' && !isPrepared ? action : undefined
+}
+
 /** Whether a save changes what replicas hold, without another image or Plan. */
 export function goesInPlace({ action }: Verdict): boolean {
   return action === 'sync' || action === 'build'

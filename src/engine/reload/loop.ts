@@ -44,6 +44,12 @@ export function saveTime(seenAt: number, modifiedMs: number | undefined): number
   return modifiedMs
 }
 
+/** The first of the times that are known. */
+export function earliest(times: (number | undefined)[]): number | undefined {
+  const known = times.filter((time) => time !== undefined)
+  return known.length > 0 ? Math.min(...known) : undefined
+}
+
 /** Notes the phases of one loop. */
 export class LoopTrace {
   readonly savedAt: number

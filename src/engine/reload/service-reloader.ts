@@ -5,14 +5,15 @@ import { toErrorShape, type ErrorShape } from '../../core/errors.ts'
 import { isIgnoreFile } from '../../spec/ignore-rules.ts'
 import type { ServicePlan } from '../../plan/types.ts'
 import type { ReloadOrder, ReloadOutcome, WatchBatch, WatchOptions } from '../ports.ts'
-import { now, saveTime, LoopTrace, type Loop } from './loop.ts'
+import { earliest, now, saveTime, LoopTrace, type Loop } from './loop.ts'
 import { Ledger } from './ledger.ts'
+import { isHeard } from './ignores.ts'
 import { OneWatch } from './one-watch.ts'
 import { Retry } from './retry.ts'
 import { pauseFor } from './settle.ts'
-import { goesInPlace, notReady, ownTarget, workOf, type Judged, type Work } from './loop-work.ts'
+import { goesInPlace, madeAnew, notReady, ownTarget, workOf, type Judged, type Work } from './loop-work.ts'
 import type { BuildRule, KeptState, ReloaderParts, Survey } from './reloader-parts.ts'
-import { hashText, SourceTree } from './source-tree.ts'
+import { chainMark, SourceTree } from './source-tree.ts'
 
 /** So long a service may take to become ready before a newer save overtakes it; twice as long after each that was, so that one comes through. */
 const PATIENCE_MS = 1_000
@@ -158,11 +159,9 @@ export class ServiceReloader {
     return !this.hasWork && this.turn === undefined && this.ledger.unmade.size === 0
   }
 
-  /** Whether a save of this path is heard: it and the folders that it is in are not ignored. */
+  /** Whether a save of this path is heard. */
   hears(path: string): boolean {
-    const { isIgnored } = this.parts.rules
-    const parts = path.split('/')
-    return parts.every((_, index) => !isIgnored(parts.slice(0, index + 1).join('/'), index < parts.length - 1))
+    return isHeard(path, this.parts.rules.isIgnored)
   }
 
   private hear(batch: WatchBatch): void {
@@ -275,7 +274,7 @@ export class ServiceReloader {
     } else for (const rule of work.builds) await this.buildOne(rule, signal)
     if (isBuilt) trace.passed('built')
     const refused = this.parts.prepare ? [] : await this.takeAll(verdicts)
-    const mark = this.parts.prepare ? this.chain(files) : this.ledger.book.mark
+    const mark = this.parts.prepare ? chainMark(this.ledger.mark, files, this.tree) : this.ledger.book.mark
     // Where files are copied, a newer save overtakes until they are in place; a restart that has begun ends first.
     this.phase = this.parts.prepare ? 'applied' : 'early'
     const order: Omit<ReloadOrder, 'hold'> = {
@@ -378,12 +377,6 @@ export class ServiceReloader {
     })
   }
 
-  /** Where nothing is copied, what a process runs is told from what went before and what changed. */
-  private chain(files: string[]): string {
-    const stamps = files.map((path) => `${path}\0${this.tree.files.get(path)?.stamp ?? ''}`)
-    return hashText([this.ledger.mark, ...stamps].join('\0')).slice(0, 16)
-  }
-
   /** A retry that fails as the one before is no news. */
   private tellFailure(trace: LoopTrace, files: string[], work: Work, error: ErrorShape, isNews: boolean): void {
     const isKnown = !isNews && this.toldFailure === error.message
@@ -400,15 +393,4 @@ export class ServiceReloader {
       this.parts.log.error('what was reloaded could not be remembered', { service: this.service.name, cause: message })
     }
   }
-}
-
-/** What only the whole run can do. Where the working copy itself runs there is no image. */
-function madeAnew(action: Work['action'], isPrepared: boolean): 'plan' | 'image' | undefined {
-  if (action === 'plan') return action
-  return action === 'image' && !isPrepared ? action : undefined
-}
-
-function earliest(times: (number | undefined)[]): number | undefined {
-  const known = times.filter((time) => time !== undefined)
-  return known.length > 0 ? Math.min(...known) : undefined
 }

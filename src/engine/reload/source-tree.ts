@@ -132,6 +132,12 @@ export class SourceTree {
   }
 }
 
+/** Where nothing is copied, what a process runs is told from the mark of what went before and from what changed. */
+export function chainMark(before: string, files: string[], tree: SourceTree): string {
+  const stamps = files.map((path) => `${path}\0${tree.files.get(path)?.stamp ?? ''}`)
+  return hashText([before, ...stamps].join('\0')).slice(0, 16)
+}
+
 export function hashText(text: string): string {
   return createHash('sha256').update(text).digest('hex')
 }
