@@ -137,7 +137,7 @@ describe.skipIf(why !== undefined)('hot reload of pods', () => {
       kill()
       run.orders.tree.save('main.cjs', nodeServer('after'))
       expect(states(await run.apply())).toEqual(['ready', 'ready'])
-      for (let n = 0; n < 2000; n++) run.orders.tree.save(`many/${n % 40}/${n}.txt`, String(n))
+      for (let n = 0; n < 800; n++) run.orders.tree.save(`many/${n % 40}/${n}.txt`, String(n))
       const applying = run.apply()
       kill()
       expect(states(await applying)).toEqual(['ready', 'ready'])
@@ -148,7 +148,7 @@ describe.skipIf(why !== undefined)('hot reload of pods', () => {
       run.orders.tree.save('main.cjs', nodeServer('kept'))
       await run.apply()
       const holds = () => run.kubectl('get', 'configmap', 'web-overlay', '-o', 'jsonpath={.data.mark}')
-      await expect.poll(holds, { timeout: 10_000 }).toContain(run.orders.tree.mark())
+      await expect.poll(holds, { timeout: 60_000 }).toContain(run.orders.tree.mark())
       await runtime.release(run.context.runId)
       const [old, other] = run.pods() as [string, string]
       run.kubectl('delete', 'pod', old, '--wait=true')
@@ -170,8 +170,8 @@ describe.skipIf(why !== undefined)('hot reload of pods', () => {
       await applying
       await expect.poll(() => run.pods().length, { timeout: 60_000 }).toBe(2)
       run.kubectl('wait', '--for=condition=Ready', 'pod', '-l', 'app.kubernetes.io/name=web', '--timeout=60s')
-      await expect.poll(() => run.words(), { timeout: 30_000 }).toEqual(['meanwhile', 'meanwhile'])
-      await expect.poll(() => run.verified(), { timeout: 30_000 }).toEqual([[], []])
+      await expect.poll(() => run.words().catch(() => []), { timeout: 60_000 }).toEqual(['meanwhile', 'meanwhile'])
+      await expect.poll(() => run.verified(), { timeout: 60_000 }).toEqual([[], []])
     }, 120_000)
 
     it('lets a new pod wait for its agent where the overlay is too large to be kept in the cluster', async () => {
@@ -179,7 +179,7 @@ describe.skipIf(why !== undefined)('hot reload of pods', () => {
       run.orders.tree.save('main.cjs', nodeServer('large'))
       expect(states(await run.apply())).toEqual(['ready', 'ready'])
       const waits = () => run.kubectl('get', 'configmap', 'web-overlay', '-o', 'jsonpath={.data.wait}{.binaryData}')
-      await expect.poll(waits, { timeout: 10_000 }).toBe('the overlay is too large for a ConfigMap\n')
+      await expect.poll(waits, { timeout: 60_000 }).toBe('the overlay is too large for a ConfigMap\n')
       const [victim] = run.pods() as [string]
       run.kubectl('delete', 'pod', victim, '--wait=false')
       // Not by a command that waits: the channels live in this process.
