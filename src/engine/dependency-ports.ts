@@ -67,6 +67,17 @@ export interface DependencyHealth {
   openConnections: number
 }
 
+/** Where services of a run reach the proxy of a dependency, and as whom. Held in memory; the password is the proxy's own, never the other environment's. */
+export interface DependencyAddress {
+  /** For processes `127.0.0.1`; for pods an IP address of this machine that they reach. */
+  host: string
+  port: number
+  /** Of databases: what the proxy asks of services. Made once a run. */
+  user?: string
+  password?: string
+  database?: string
+}
+
 /** One listening dependency. */
 export interface OpenDependency {
   /** On loopback. Stays the same for as long as it is open, whatever its setting. */

@@ -18,7 +18,7 @@ import { cronWorkload, migrateWorkload, serverWorkload, workerWorkload, workload
 /** Production's Plan for the services, before any patch. */
 export function assemblePlan(model: Model, services: Service[]): Plan {
   const { workspace, environment, cluster } = model
-  const scope: ObjectScope = { model, namespace: environment.namespace ?? workspace.name }
+  const scope: ObjectScope = { model, namespace: environment.namespace ?? workspace.name, remotes: [] }
   const databases = databasesOf(services, model)
   const objects = [
     ...namespaceObjects(scope),
@@ -36,6 +36,8 @@ export function assemblePlan(model: Model, services: Service[]): Plan {
     images: services.map((service) => imageOf(service, model)),
     databases,
     services: services.map((service) => servicePlan(service, model)),
+    remotes: [],
+    remoteEnvironments: [],
     objects: inApplyOrder(objects),
     secrets: secretsOf(services, databases),
     substitutions: [],
@@ -88,6 +90,7 @@ function servicePlan(service: Service, model: Model): ServicePlan {
     replicas: { min: minReplicas, max: Math.max(minReplicas, maxReplicas), ...(cpuTarget !== undefined && { cpuTarget }) },
     databases: service.databases.map((use) => use.name),
     dependencies: service.dependencies,
+    remotes: service.remotes.map((remote) => remote.name),
     migrate: service.migrate,
     workers: service.workers,
     cron: service.cron,

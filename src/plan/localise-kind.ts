@@ -15,7 +15,7 @@ const SCALE_DOWN = '/spec/behavior/scaleDown/stabilizationWindowSeconds'
 /** The Plan for a kind cluster: production's objects, less what the recorded substitutions say. Services of `base` with a policy are reloaded in place. */
 export function localiseForKind(base: Plan, services: Service[], model: Model, debug: boolean): Plan {
   const record = new Recorder()
-  const scope: ObjectScope = { model, namespace: localNamespace(model) }
+  const scope: ObjectScope = { model, namespace: localNamespace(model), remotes: base.remotes }
   recordShared(base, model, record)
   const images = localImages(base, model)
   recordImages(base, images, record)

@@ -15,7 +15,7 @@ export function listEnvironments({ data }: FoundWorkspace, trees: MapTree[]): Re
   const implied = written.length > 0 ? [] : trees.flatMap((tree) => overridesOf(tree).map(([name]) => name))
   const names = [...new Set([...ALWAYS, ...written.map(([name]) => name), ...implied])]
   const fields = new Map(written)
-  return Object.fromEntries(names.map((name) => [name, { name, ...fields.get(name) }]))
+  return Object.fromEntries(names.map((name) => [name, { name, isProduction: name === 'production', ...fields.get(name) }]))
 }
 
 /** The chosen environment must exist, and so must each that a service overrides. */

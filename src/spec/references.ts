@@ -53,12 +53,41 @@ function problemOf({ part }: Reference, draft: Draft, own: Service, all: Resolve
       hint: `add a port to ${part.service}`,
     }
   }
+  if (part.kind === 'dependency') return dependencyProblem(part, own, draft)
   const use = own.databases.find(({ name }) => name === part.database)
   if (use !== undefined) return fieldProblem(part.field, use.name, draft.presets.databases.get(use.type))
   if (draft.incomplete.has('databases')) return undefined
   const names = own.databases.map(({ name }) => name)
   const hint = didYouMean(part.database, names) ?? `add it to databases: - postgres: ${part.database}`
   return { code: 'SPEC_UNKNOWN_REFERENCE', message: `"${own.name}" uses no database "${part.database}"`, hint }
+}
+
+/** A dependency is one that this service names itself. */
+function dependencyProblem(
+  part: Extract<Reference['part'], { kind: 'dependency' }>,
+  own: Service,
+  draft: Draft,
+): FaultText | undefined {
+  const { dependency, field } = part
+  const remote = own.remotes.find(({ name }) => name === dependency)
+  if (remote?.target.kind === 'database') return fieldProblem(field, dependency, draft.presets.databases.get(remote.target.type))
+  if (remote !== undefined) {
+    if (field === 'url' || field === 'host' || field === 'port') return undefined
+    return {
+      code: 'SPEC_BAD_REFERENCE',
+      message: `a dependency by ${remote.protocol} has no ${field}`,
+      hint: 'it has: url, host, port',
+    }
+  }
+  if (draft.incomplete.has('dependencies')) return undefined
+  const code = 'SPEC_UNKNOWN_REFERENCE'
+  if (own.dependencies.includes(dependency)) {
+    const hint = `write service.${dependency}.${field}`
+    return { code, message: `"${dependency}" is a service of the workspace`, hint }
+  }
+  const names = own.remotes.map(({ name }) => name)
+  const hint = didYouMean(dependency, names) ?? `add it to dependencies: - ${dependency}: { http: https://… }`
+  return { code, message: `"${own.name}" has no dependency "${dependency}" outside of the workspace`, hint }
 }
 
 /** Not every database has users, passwords and names. */

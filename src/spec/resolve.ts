@@ -41,6 +41,7 @@ export async function resolveService(draft: Draft, platform: PlatformPreset): Pr
     cron: (data.cron ?? []).map(({ name, schedule, command }) => ({ name, schedule, command: wordsOf(command) })),
     ...(data.migrate !== undefined && { migrate: wordsOf(data.migrate) }),
     dependencies: [...new Set(data.dependencies)],
+    remotes: [],
     ...(reload !== undefined && { reload }),
     patches: (data.patches ?? []).map((patch, index) => ({ ...patch, position: draft.position(['patches', index]) })),
   }
