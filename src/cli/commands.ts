@@ -108,6 +108,43 @@ export const COMMANDS: Command[] = [
     load: () => import('./commands/verify.ts'),
   },
   {
+    name: 'proxy',
+    summary: 'see and switch the dependencies outside of the workspace',
+    arguments: '[tail [NAME…] | mode NAME MODE | fault NAME]',
+    arity: { min: 0, max: Number.POSITIVE_INFINITY, choices: ['tail', 'mode', 'fault'] },
+    about: [
+      'Alone it lists every dependency: its mode, what serves it, whether that has been proved, its latencies, and what was refused or failed.',
+      'A mode is local, staging, record or replay. Modes and faults switch while everything runs, and hold until shiv stop or --reset.',
+    ],
+    flags: {
+      tail: {
+        kind: 'number',
+        short: 'n',
+        placeholder: 'N',
+        about: 'tail: begin with the last N of each dependency (default: 10)',
+      },
+      'no-follow': { kind: 'switch', about: 'tail: end after those' },
+      reset: { kind: 'switch', about: 'mode, fault: as service.yaml has it again' },
+      latency: {
+        kind: 'text',
+        placeholder: '100ms/2s',
+        about: 'fault: delay answers; the median, and what one in a hundred takes',
+      },
+      'error-rate': { kind: 'text', placeholder: '0.1', about: 'fault: the part of requests that are answered by an error' },
+      'error-status': { kind: 'number', placeholder: '503', about: 'fault: the status of that error' },
+      cut: { kind: 'text', placeholder: '0.05', about: 'fault: the part of answers that are cut in the middle' },
+      bandwidth: { kind: 'text', placeholder: '1MB/s', about: 'fault: the most that passes in a second' },
+      off: { kind: 'switch', about: 'fault: none' },
+    },
+    examples: [
+      { line: 'shiv proxy', why: 'every dependency' },
+      { line: 'shiv proxy tail billing', why: 'the requests, as they pass' },
+      { line: 'shiv proxy mode billing local', why: 'now, without a restart of anything' },
+      { line: 'shiv proxy fault billing --latency 100ms/2s --error-rate 0.1', why: 'a bad day' },
+    ],
+    load: () => import('./commands/proxy.ts'),
+  },
+  {
     name: 'stop',
     summary: 'stop what runs; data stays',
     arguments: '[SERVICE…]',

@@ -158,6 +158,14 @@ function callEngine(engine: Composition['engine'], request: EngineRequest, ask: 
       return engine.loops(request.params)
     case 'verify':
       return engine.verify(request.params, ask)
+    case 'proxy':
+      return engine.proxy(request.params)
+    case 'proxyTail':
+      return engine.proxyTail(request.params, ask)
+    case 'proxyMode':
+      return engine.proxyMode(request.params)
+    case 'proxyFault':
+      return engine.proxyFault(request.params)
     case 'exec':
       return engine.exec(request.params, ask)
     default:
