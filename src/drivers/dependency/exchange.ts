@@ -49,8 +49,8 @@ export interface Recorder {
 
 /**
  * One exchange, told as it passes. Order within a direction is kept; the two directions interleave as they did (gRPC streams, WebSocket).
- * A chunk is lent: it must not be changed, and may be kept. A promise means "no more in this direction until it resolves": that is the
- * back-pressure. No method throws; a promise that rejects ends the recording of this exchange, not the exchange. After `end` or `fail`
+ * A chunk is lent: it must not be changed, and may be kept. A promise means "read no more in this direction until it resolves": that is
+ * the back-pressure; what was read already, at most one piece of the socket (64 kB), still comes, and so may the end. No method throws; a promise that rejects ends the recording of this exchange, not the exchange. After `end` or `fail`
  * nothing comes.
  */
 export interface Capture {
@@ -70,7 +70,8 @@ export interface Capture {
 /** Answers from a recording. */
 export interface Player {
   /**
-   * `body` may be read as far as matching needs: to its end for a plain request, message by message for a gRPC stream or a WebSocket.
+   * `body` may be read as far as matching needs: to its end for a plain request, message by message for a gRPC stream. Of a request with
+   * `upgrade` it is what comes after the 101, so an answer must not wait for it.
    * What is left unread is discarded by the proxy. `signal` fires when the client is gone. Rejects with a ShivError if the recording
    * became unreadable.
    */
@@ -81,7 +82,7 @@ export type PlayerAnswer = { matched: PlayedResponse } | { unmatched: Unmatched 
 
 export interface PlayedResponse {
   head: ResponseHead
-  /** Pulled with back-pressure: the next is asked for when the one before was taken. May await more of the request's `body` in between. */
+  /** Pulled with back-pressure: the next is asked for when the one before was taken. May await more of the request's `body` in between. After a 101: the bytes of the other protocol. */
   body: AsyncIterable<Buffer>
   /** Asked for after the body's end. */
   trailers?(): RawHeaders
