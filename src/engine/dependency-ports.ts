@@ -14,6 +14,8 @@ export interface DependencySetting {
   faults?: Faults
   /** Where `record` writes and `replay` reads. */
   recording?: { file: string; rules: RecordingRules; recordMissing: boolean }
+  /** What clients of a database must log in with, as any user. Absent: they may say what they like; for a port that only this machine reaches. */
+  clientPassword?: string
 }
 
 export interface Upstream {
