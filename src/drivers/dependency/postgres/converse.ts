@@ -1,0 +1,215 @@
+import type { Duplex } from 'node:stream'
+import type { DependencySetting } from '../../../engine/dependency-ports.ts'
+import { type Book, servedByOf } from '../stream/book.ts'
+import { reset } from '../stream/relay.ts'
+import type { Session } from './log-in.ts'
+import { errorResponse, message, readErrorFields, readStrings } from './messages.ts'
+import { leadsOut } from './read-only-session.ts'
+import type { ReadSql } from './read-sql.ts'
+import { createDecoys, READ_ONLY_STATE, refusalFields } from './refusal.ts'
+import { createSplitter, ProtocolError } from './splitter.ts'
+import { createTracker, type Unit } from './track.ts'
+
+export interface Conversation {
+  client: Duplex
+  session: Session
+  setting: DependencySetting
+  book: Book
+  read: ReadSql
+  isGuarded: boolean
+  writeMs: number
+  retired: AbortSignal
+}
+
+const [QUERY, PARSE, BIND, CLOSE, SYNC, CALL, END] = [...'QPBCSFX'].map((letter) => letter.charCodeAt(0))
+const [READY, ERROR, STATUS] = [...'ZES'].map((letter) => letter.charCodeAt(0))
+/** A Bind is looked at for the name of its statement, if it is no longer than this. */
+const LOOKED_AT = 16_384
+/** Longer SQL is only looked at where it may be refused. */
+const LONG_SQL = 1024 * 1024
+/** How long a client may take to close when its session is over. */
+const LINGER_MS = 5_000
+const IDLE = 'I'.charCodeAt(0)
+
+/** Carries a session between client and upstream until either ends. Statements that are more than reads are refused where only reads may pass. */
+export function converse(conversation: Conversation): Promise<void> {
+  const { client, session, setting, book, read, isGuarded, writeMs, retired } = conversation
+  const upstream = session.socket
+  const decoys = createDecoys()
+  const track = createTracker()
+  const servedBy = servedByOf(setting)
+  let isInTransaction = false
+  let isOver = false
+  let hasEnded = false
+
+  const told = ({ summary, began, sentBytes }: Unit) => ({ summary, began, sentBytes, servedBy })
+  const record = ({ unit, receivedBytes }: { unit: Unit; receivedBytes: number }): void => {
+    const status = unit.status ?? '00000'
+    if (!isGuarded || status !== READ_ONLY_STATE) {
+      return book.record(setting, { ...told(unit), outcome: 'answered', status, receivedBytes })
+    }
+    const refused = unit.refusedWhy ? { servedBy: 'guard' as const, cause: unit.refusedWhy } : { cause: 'the server refused it' }
+    book.record(setting, { ...told(unit), ...refused, outcome: 'refused', status, receivedBytes })
+  }
+  /** Whether the SQL of a message may pass, and else what goes in its place. */
+  const judge = (sql: Buffer, keep: boolean) => {
+    const reading = read(sql.toString('latin1'), keep)
+    return { ...reading, fields: reading.refusal && refusalFields(setting, reading.summary, reading.refusal) }
+  }
+
+  const forward = createSplitter(
+    {
+      begin(type, length) {
+        const isSql = type === QUERY || type === PARSE
+        if (isSql && !isGuarded && length > LONG_SQL) {
+          if (type === QUERY) track.simple('long SQL')
+          else track.parsed('', 'long SQL')
+          return 'pass'
+        }
+        if (isSql || type === CALL) return 'whole'
+        if ((type === BIND || type === CLOSE) && length <= LOOKED_AT) return 'whole'
+        if (type === BIND) track.bound('')
+        if (type === SYNC) track.sync()
+        if (type === END) hasEnded = true
+        return 'pass'
+      },
+      whole(type, bytes) {
+        const body = bytes.subarray(5)
+        if (type === QUERY) {
+          const end = body.indexOf(0)
+          if (end !== body.length - 1) throw new ProtocolError('a query does not end where its message does')
+          const { summary, refusal, fields } = judge(body.subarray(0, end), false)
+          const unit = track.simple(summary)
+          if (fields === undefined) return bytes
+          unit.refusedWhy = refusal?.why
+          return decoys.query(fields)
+        }
+        if (type === PARSE) {
+          const named = body.indexOf(0)
+          const end = body.indexOf(0, named + 1)
+          if (named < 0 || end < 0) throw new ProtocolError('a Parse message is not whole')
+          const { summary, refusal, fields } = judge(body.subarray(named + 1, end), true)
+          track.parsed(body.toString('utf8', 0, named), summary)
+          if (fields === undefined) return bytes
+          track.refused(summary, refusal?.why ?? '')
+          return decoys.parse(fields)
+        }
+        if (type === CALL) {
+          const unit = track.simple('function call')
+          if (!isGuarded) return bytes
+          const refusal = { why: 'a call of a function by its number may do more than read' }
+          unit.refusedWhy = refusal.why
+          return decoys.query(refusalFields(setting, unit.summary, refusal))
+        }
+        if (type === BIND) track.bound(readStrings(body, 2)[1] ?? '')
+        else if (body[0] === 83) track.closed(readStrings(body.subarray(1), 1)[0] ?? '')
+        return bytes
+      },
+    },
+    (bytes) => {
+      track.sent(bytes.length)
+      if (!upstream.destroyed) upstream.write(bytes)
+    },
+  )
+
+  const back = createSplitter(
+    {
+      begin: (type) => (type === READY || type === ERROR || type === STATUS ? 'whole' : 'pass'),
+      whole(type, bytes) {
+        const body = bytes.subarray(5)
+        if (type === READY) {
+          isInTransaction = body[0] !== IDLE
+          const over = track.ready()
+          if (track.isIdle()) decoys.forget()
+          if (over) record(over)
+          return bytes
+        }
+        if (type === ERROR) {
+          const fields = readErrorFields(body)
+          const ours = decoys.claim(fields.get('M') ?? '')
+          const unit = track.current()
+          if (unit) unit.status = ours?.code ?? fields.get('C') ?? ''
+          return ours ? errorResponse(ours) : bytes
+        }
+        const [name = '', value = ''] = readStrings(body, 2)
+        if (isGuarded && leadsOut(name, value)) {
+          throw new ProtocolError(`the session left read-only: ${name} became ${value}; shiv ended it`, READ_ONLY_STATE)
+        }
+        return bytes
+      },
+    },
+    (bytes) => {
+      track.received(bytes.length)
+      if (!client.destroyed) client.write(bytes)
+    },
+  )
+
+  return new Promise((resolve) => {
+    let stall: NodeJS.Timeout | undefined
+    /** Once for each conversation; `cause` is why, unless it ended in order. */
+    const end = (cause?: string, by?: 'client' | 'upstream'): void => {
+      if (isOver) return
+      isOver = true
+      clearTimeout(stall)
+      retired.removeEventListener('abort', retire)
+      const unit = track.rest()
+      if (unit && by !== undefined) {
+        const outcome = by === 'client' ? 'aborted' : 'failed'
+        book.record(setting, { ...told(unit), outcome, cause, receivedBytes: 0 })
+      } else if (by === 'upstream' && cause !== undefined) book.fail(cause)
+      if (by === 'client') reset(upstream)
+      else upstream.end()
+      client.end()
+      setTimeout(() => client.destroy(), LINGER_MS).unref()
+      resolve()
+    }
+    const dismiss = (error: ProtocolError): void => {
+      client.write(errorResponse({ severity: 'FATAL', code: error.code, message: error.message }))
+      upstream.destroy()
+      end(error.message, error.code === READ_ONLY_STATE ? undefined : 'client')
+    }
+    const retire = (): void => {
+      if (!track.isIdle() || isInTransaction || isOver) return
+      const text = 'the dependency leads elsewhere now; connect again'
+      client.write(errorResponse({ severity: 'FATAL', code: '57P01', message: text }))
+      upstream.write(message('X'))
+      end()
+    }
+    const carry = (split: (chunk: Buffer) => void, from: Duplex, to: Duplex) => (chunk: Buffer) => {
+      if (isOver) return
+      try {
+        split(chunk)
+      } catch (error) {
+        if (!(error instanceof ProtocolError)) throw error
+        return dismiss(error)
+      }
+      if (retired.aborted) retire()
+      if (!to.writableNeedDrain) return
+      from.pause()
+      if (to !== upstream || stall) return
+      stall = setTimeout(() => {
+        upstream.destroy()
+        end(`it took no bytes for ${writeMs / 1_000} s`, 'upstream')
+      }, writeMs)
+    }
+    upstream.on('drain', () => {
+      clearTimeout(stall)
+      stall = undefined
+      client.resume()
+    })
+    client.on('drain', () => upstream.resume())
+    client.on('data', carry(forward, client, upstream))
+    upstream.on('data', carry(back, upstream, client))
+    client.once('end', () => upstream.end())
+    client.once('close', () => end('the client broke off', hasEnded || track.isIdle() ? undefined : 'client'))
+    upstream.once('end', () => client.end())
+    upstream.once('close', () => end('the connection was cut', hasEnded || client.destroyed ? undefined : 'upstream'))
+    upstream.on('error', (error) => end(error.message, 'upstream'))
+    retired.addEventListener('abort', retire, { once: true })
+    client.resume()
+    upstream.resume()
+    if (client.destroyed) end('the client broke off', 'client')
+    else if (upstream.destroyed) end('the connection was cut', 'upstream')
+    else if (retired.aborted) retire()
+  })
+}
