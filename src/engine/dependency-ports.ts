@@ -15,6 +15,8 @@ import type {
 export interface DependencySetting {
   /** The name that services call. */
   name: string
+  /** Further hosts, without port, under which services ask for it: its names in the cluster, those of production. */
+  hosts?: string[]
   protocol: RemoteProtocol
   mode: RemoteMode
   /** Absent where nothing is behind it: replay, or a mode that has no target. */

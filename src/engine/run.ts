@@ -98,6 +98,7 @@ export function createRun(initial: RunRecord, parts: EngineParts, store: RunStor
       step,
       emit: hear,
       secretValue: (variable) => run.secrets.get(variable),
+      openToPods: async (place) => (await run.dependencies?.openToPods(place)) ?? new Map(),
     }),
     tell: hear,
     listen(listener) {

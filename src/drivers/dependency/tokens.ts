@@ -4,64 +4,29 @@ import type { Caller } from './caller.ts'
 import { readSecret } from './read-secret.ts'
 import { accessOf, findContext } from './user-kubeconfig.ts'
 
-/** A bearer token, kept in memory only and asked for again before it expires. */
-export interface TokenSource {
-  /** One that has not expired. Callers at the same moment share one asking. Throws ShivError when none can be had. */
-  token(signal: AbortSignal): Promise<string>
-  /** The upstream did not take it: the next caller gets another one, if it is not yet another. */
-  refuse(token: string): void
+export interface Token {
+  token: string
+  /** Epoch milliseconds; absent: it does not say. */
+  expiresAt?: number
 }
 
-interface Token {
-  value: string
-  /** Epoch milliseconds; undefined: it does not say. */
-  expires: number | undefined
+/**
+ * Asks for a bearer token on behalf of a caller: a command without a shell, a variable, or the token or credential plugin of a kubeconfig's
+ * context. Throws DEPENDENCY_COMMAND_FAILED, DEPENDENCY_TOKEN_FAILED, DEPENDENCY_CONTEXT_UNKNOWN and KUBE_CONFIG_INVALID; no message holds a credential.
+ */
+export async function askForToken(source: AuthSource, caller: Caller, signal: AbortSignal): Promise<Token> {
+  const token = await askFor(source, caller, signal)
+  caller.conceal?.(token.token)
+  if (token.expiresAt !== undefined && token.expiresAt <= Date.now()) throw expired()
+  return token
 }
 
-/** A token that does not say how long it lives is asked for again after so long. */
-const UNTOLD_MS = 5 * 60_000
-/** It is renewed so long before its end, or in the last tenth of its life where that is shorter. */
-const MARGIN_MS = 60_000
-/** No longer than this for one asking, whoever waits for it. */
-const ASK_MS = 35_000
-
-export function createTokenSource(source: AuthSource, caller: Caller, now: () => number = Date.now): TokenSource {
-  let held: (Token & { renewAt: number }) | undefined
-  let asking: Promise<string> | undefined
-
-  const ask = async (): Promise<string> => {
-    try {
-      const token = await askFor(source, caller, AbortSignal.timeout(ASK_MS), now())
-      const expires = token.expires ?? now() + UNTOLD_MS
-      caller.conceal?.(token.value)
-      if (expires <= now()) throw expired()
-      held = { ...token, renewAt: expires - Math.min(MARGIN_MS, (expires - now()) / 10) }
-      return token.value
-    } catch (error) {
-      // What is still good is better than none, and the next caller asks again.
-      if (held !== undefined && (held.expires ?? Number.POSITIVE_INFINITY) > now()) return held.value
-      throw error
-    } finally {
-      asking = undefined
-    }
-  }
-  return {
-    async token(signal) {
-      if (held !== undefined && held.renewAt > now()) return held.value
-      return untilAborted((asking ??= ask()), signal)
-    },
-    refuse(token) {
-      if (held?.value === token) held = undefined
-    },
-  }
-}
-
-async function askFor(source: AuthSource, caller: Caller, signal: AbortSignal, time: number): Promise<Token> {
+async function askFor(source: AuthSource, caller: Caller, signal: AbortSignal): Promise<Token> {
   const { bearer } = source
-  if ('command' in bearer) return readToken(await readSecret(bearer.command, caller, { what: 'The token', signal }), time)
+  if ('command' in bearer) return readToken(await readSecret(bearer.command, caller, { what: 'The token', signal }))
   if ('env' in bearer) {
     const value = caller.environment[bearer.env]?.trim()
-    if (value) return readToken(value, time)
+    if (value) return readToken(value)
     throw new ShivError(`${bearer.env}, which the token comes from, is not set.`, {
       code: 'DEPENDENCY_TOKEN_FAILED',
       exit: 2,
@@ -69,7 +34,7 @@ async function askFor(source: AuthSource, caller: Caller, signal: AbortSignal, t
     })
   }
   const { access, expires } = await accessOf(await findContext(bearer.kubeContext, caller), caller, signal)
-  if (access.token !== undefined) return { value: headerSafe(access.token), expires: expires ?? jwtExpiry(access.token) }
+  if (access.token !== undefined) return tokenOf(access.token, expires)
   throw new ShivError(`The context "${bearer.kubeContext}" proves who you are by a certificate: there is no token to send.`, {
     code: 'DEPENDENCY_TOKEN_FAILED',
     exit: 2,
@@ -78,8 +43,8 @@ async function askFor(source: AuthSource, caller: Caller, signal: AbortSignal, t
 }
 
 /** A bare token, a JSON object of an OAuth token endpoint, or an ExecCredential. */
-function readToken(text: string, time: number): Token {
-  if (!text.startsWith('{')) return { value: headerSafe(text), expires: jwtExpiry(text) }
+function readToken(text: string): Token {
+  if (!text.startsWith('{')) return tokenOf(text)
   const answer = parseObject(text)
   const status = (answer?.['status'] ?? {}) as Record<string, unknown>
   const value = [answer?.['access_token'], answer?.['token'], answer?.['accessToken'], status['token']].find(
@@ -88,8 +53,11 @@ function readToken(text: string, time: number): Token {
   if (value === undefined) throw noToken()
   const lifetime = Number(answer?.['expires_in'])
   const stamp = Date.parse(String(status['expirationTimestamp'] ?? answer?.['token_expiry'] ?? answer?.['expiresOn']))
-  const expires = lifetime > 0 ? time + lifetime * 1_000 : Number.isNaN(stamp) ? jwtExpiry(value) : stamp
-  return { value: headerSafe(value), expires }
+  return tokenOf(value, lifetime > 0 ? Date.now() + lifetime * 1_000 : Number.isNaN(stamp) ? undefined : stamp)
+}
+
+function tokenOf(value: string, expires: number | undefined = jwtExpiry(value)): Token {
+  return { token: headerSafe(value), ...(expires !== undefined && { expiresAt: expires }) }
 }
 
 /** A line break or a control character would end the header, and begin another one. */
@@ -113,15 +81,6 @@ function parseObject(text: string): Record<string, unknown> | undefined {
   } catch {
     return undefined // no JSON: the caller goes on without
   }
-}
-
-function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason as Error)
-    if (signal.aborted) abort()
-    signal.addEventListener('abort', abort, { once: true })
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
-  })
 }
 
 function noToken(): ShivError {

@@ -24,6 +24,7 @@ export function settingOf(
   const { file, rules, recordMissing } = remote.recording
   return {
     name: remote.name,
+    hosts: hostsOf(remote),
     protocol: remote.protocol,
     mode,
     ...(upstream && { upstream }),
@@ -43,6 +44,11 @@ export function modeOf(remote: RemotePlan, override: Override | undefined): Remo
 
 export function faultsOf(remote: RemotePlan, override: Override | undefined): Faults | undefined {
   return override?.faults === undefined ? remote.faults : (override.faults ?? undefined)
+}
+
+function hostsOf({ inCluster: { service, namespace }, hostnames }: RemotePlan): string[] {
+  const inNamespace = `${service}.${namespace}`
+  return [service, inNamespace, `${inNamespace}.svc`, `${inNamespace}.svc.cluster.local`, ...hostnames]
 }
 
 /** What is there for the other environment (its token, its paths, its names) is not for a service of one's own. */

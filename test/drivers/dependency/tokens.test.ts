@@ -3,14 +3,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
+import { identifyProcess } from '../../../src/core/process-identity.ts'
 import type { Caller } from '../../../src/drivers/dependency/caller.ts'
-import { createTokenSource } from '../../../src/drivers/dependency/tokens.ts'
+import { createBearer } from '../../../src/drivers/dependency/http/bearer.ts'
+import { askForToken } from '../../../src/drivers/dependency/tokens.ts'
 import { accessOf, findContext } from '../../../src/drivers/dependency/user-kubeconfig.ts'
 
 let folder: string
 let caller: Caller
 const signal = new AbortController().signal
-const never = (): AbortSignal => new AbortController().signal
+const ask = (command: string[], until = signal) => askForToken({ bearer: { command } }, caller, until)
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'shiv-tokens-'))
@@ -33,79 +35,58 @@ const jwt = (seconds: number): string =>
   `eyJhbGciOiJub25lIn0.${Buffer.from(JSON.stringify({ exp: seconds })).toString('base64url')}.c2ln`
 
 describe('a token of a command', () => {
-  it('is asked for once by many at the same moment, and kept', async () => {
-    const source = createTokenSource({ bearer: { command: printer('"token-" + n') } }, caller)
-    const tokens = await Promise.all(Array.from({ length: 20 }, () => source.token(never())))
-    expect(new Set(tokens)).toEqual(new Set(['token-1']))
-    expect(await source.token(signal)).toBe('token-1')
-    expect(asked()).toBe(1)
-  })
-
-  it('is asked for again before the end that it tells itself: JWT, expires_in and ExecCredential', async () => {
-    let time = Date.parse('2026-01-01T00:00:00Z')
-    const end = time / 1_000 + 3_600
-    const forms = [
-      `${JSON.stringify(jwt(end))}`,
-      `JSON.stringify({ access_token: 'opaque-' + n, expires_in: 3600 })`,
-      `JSON.stringify({ kind: 'ExecCredential', status: { token: 'opaque-' + n, expirationTimestamp: '2026-01-01T01:00:00Z' } })`,
-    ]
-    for (const form of forms) {
-      time = Date.parse('2026-01-01T00:00:00Z')
-      rmSync(join(folder, 'asked'), { force: true })
-      const source = createTokenSource({ bearer: { command: printer(form) } }, caller, () => time)
-      await source.token(signal)
-      time += 58 * 60_000
-      await source.token(signal)
-      expect(asked(), form).toBe(1)
-      time += 90_000
-      await source.token(signal)
-      expect(asked(), form).toBe(2)
+  it('tells when it ends, in whichever form it comes', async () => {
+    const end = Math.round(Date.now() / 1_000) + 3_600
+    const stamp = new Date(end * 1_000).toISOString()
+    const forms = {
+      [JSON.stringify(jwt(end))]: end * 1_000,
+      [`JSON.stringify({ status: { token: 'opaque', expirationTimestamp: ${JSON.stringify(stamp)} } })`]: end * 1_000,
+      [`JSON.stringify({ accessToken: 'opaque', expiresOn: ${JSON.stringify(stamp)} })`]: end * 1_000,
+      '"opaque"': undefined,
     }
+    for (const [form, expected] of Object.entries(forms)) expect((await ask(printer(form))).expiresAt, form).toBe(expected)
+    const { token, expiresAt = 0 } = await ask(printer(`JSON.stringify({ access_token: 'opaque', expires_in: 3600 })`))
+    expect(token).toBe('opaque')
+    expect(Math.abs(expiresAt - end * 1_000)).toBeLessThan(60_000)
   })
 
-  it('that cannot be renewed is used until its end, and not beyond', async () => {
+  it('is kept by the proxy, asked for once by many, and anew before its end', async () => {
     let time = Date.now()
-    const fail = `(() => { if (n > 1) process.exit(7); return JSON.stringify({ token: 'first', expires_in: 600 }) })()`
-    const source = createTokenSource({ bearer: { command: printer(fail) } }, caller, () => time)
-    await source.token(signal)
-    time += 570_000
-    expect(await source.token(signal)).toBe('first')
-    expect(asked()).toBe(2)
-    time += 60_000
-    await expect(source.token(signal)).rejects.toMatchObject({ code: 'DEPENDENCY_COMMAND_FAILED' })
-  })
-
-  it('that the upstream refused is asked for anew, once for all who were refused', async () => {
-    const source = createTokenSource({ bearer: { command: printer('"token-" + n') } }, caller)
-    const first = await source.token(signal)
-    source.refuse(first)
-    expect(await source.token(signal)).toBe('token-2')
-    source.refuse(first)
-    expect(await source.token(signal)).toBe('token-2')
-    expect(asked()).toBe(2)
+    const source = { bearer: { command: printer(`JSON.stringify({ token: 'token-' + n, expires_in: 3600 })`) } }
+    const bearer = createBearer(
+      source,
+      (from, until) => askForToken(from, caller, until),
+      () => time,
+    )
+    const tokens = await Promise.all(Array.from({ length: 20 }, () => bearer.get()))
+    expect(new Set(tokens)).toEqual(new Set(['token-1']))
+    time += 58 * 60_000
+    expect(await bearer.get()).toBe('token-1')
+    expect(asked()).toBe(1)
+    time += 90_000
+    await bearer.get()
+    await expect.poll(asked).toBe(2)
+    bearer.close()
   })
 
   it('gets the caller’s variables, and its words no shell', async () => {
     caller.environment['WHO'] = 'ada'
     const words = [...printer('process.env.WHO + "|" + process.argv[2]'), '$(touch${IFS}hacked);`id`']
-    const token = await createTokenSource({ bearer: { command: words } }, caller).token(signal)
+    const { token } = await ask(words)
     expect(token).toBe('ada|$(touch${IFS}hacked);`id`')
     expect(existsSync(join(folder, 'hacked'))).toBe(false)
   })
 
   it('that would end the header and begin another is refused', async () => {
     for (const bad of ['"a\\nX-Admin: yes"', '"two words"', '"{}"', '"{\\"access_token\\":\\"a\\\\r\\\\nb\\"}"']) {
-      const source = createTokenSource({ bearer: { command: printer(bad) } }, caller)
-      await expect(source.token(signal), bad).rejects.toMatchObject({ code: 'DEPENDENCY_TOKEN_FAILED' })
+      await expect(ask(printer(bad)), bad).rejects.toMatchObject({ code: 'DEPENDENCY_TOKEN_FAILED' })
     }
   })
 
   it('is told without what may be secret when the command fails', async () => {
     const leak = 'ya29.a0AfB_byC1234567890abcdefghijk'
     const words = printer(`(() => { console.error('login needed, had ${leak}'); process.exit(3) })()`)
-    const error = (await createTokenSource({ bearer: { command: words } }, caller)
-      .token(signal)
-      .catch((e: unknown) => e)) as {
+    const error = (await ask(words).catch((e: unknown) => e)) as {
       message: string
       evidence: string[]
     }
@@ -114,24 +95,23 @@ describe('a token of a command', () => {
     expect(JSON.stringify(error)).not.toContain(leak)
   })
 
-  it('whose asking is given up by one is still had by the other', async () => {
-    const slow = printer(`(() => { Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300); return 'late' })()`)
-    const source = createTokenSource({ bearer: { command: slow } }, caller)
+  it('is not waited for by whoever is gone, and its command ends', async () => {
+    const slow = printer(`(() => { require('node:fs').writeFileSync('pid', String(process.pid)); for (;;); })()`)
     const gone = new AbortController()
-    const first = source.token(gone.signal)
-    const second = source.token(never())
+    const asking = ask(slow, gone.signal)
+    await expect.poll(() => existsSync(join(folder, 'pid'))).toBe(true)
     gone.abort(new Error('gone'))
-    await expect(first).rejects.toThrow('gone')
-    expect(await second).toBe('late')
-    expect(asked()).toBe(1)
+    await expect(asking).rejects.toThrow('gone')
+    const pid = Number(readFileSync(join(folder, 'pid'), 'utf8'))
+    await expect.poll(() => identifyProcess(pid)).toBeUndefined()
   })
 })
 
 describe('a token of the environment', () => {
   it('is the caller’s variable, and missed by its name', async () => {
     caller.environment['STAGING_TOKEN'] = 'from-env'
-    await expect(createTokenSource({ bearer: { env: 'STAGING_TOKEN' } }, caller).token(signal)).resolves.toBe('from-env')
-    await expect(createTokenSource({ bearer: { env: 'OTHER' } }, caller).token(signal)).rejects.toMatchObject({
+    await expect(askForToken({ bearer: { env: 'STAGING_TOKEN' } }, caller, signal)).resolves.toEqual({ token: 'from-env' })
+    await expect(askForToken({ bearer: { env: 'OTHER' } }, caller, signal)).rejects.toMatchObject({
       code: 'DEPENDENCY_TOKEN_FAILED',
       hint: 'export OTHER=… && shiv start',
     })
@@ -139,7 +119,7 @@ describe('a token of the environment', () => {
 
   it('that has expired is told, not sent', async () => {
     caller.environment['OLD'] = jwt(1_000)
-    await expect(createTokenSource({ bearer: { env: 'OLD' } }, caller).token(signal)).rejects.toThrow('expired')
+    await expect(askForToken({ bearer: { env: 'OLD' } }, caller, signal)).rejects.toThrow('expired')
   })
 })
 
@@ -151,7 +131,7 @@ describe('a context of the user’s kubeconfig', () => {
     writeFileSync(file, stringify({ 'current-context': 'production', clusters, contexts: entries, users }))
     return file
   }
-  const tokenOf = (context = 'staging') => createTokenSource({ bearer: { kubeContext: context } }, caller).token(signal)
+  const tokenOf = async (context = 'staging') => (await askForToken({ bearer: { kubeContext: context } }, caller, signal)).token
 
   it('gives its token; the files are not written and current-context does not count', async () => {
     const file = write('one', [{ name: 'u', user: { token: 'static' } }])
@@ -174,7 +154,7 @@ describe('a context of the user’s kubeconfig', () => {
     expect(await tokenOf()).toBe('first')
   })
 
-  it('asks its credential plugin as the client protocol says, and again before its token ends', async () => {
+  it('asks its credential plugin as the client protocol says', async () => {
     const [node, script] = printer(
       `JSON.stringify({ kind: 'ExecCredential', status: { token: [process.env.KEY, JSON.parse(process.env.KUBERNETES_EXEC_INFO).spec.interactive, n].join('-'), expirationTimestamp: new Date(Date.now() + 3600e3).toISOString() } })`,
     ) as [string, string]
@@ -185,12 +165,9 @@ describe('a context of the user’s kubeconfig', () => {
       env: [{ name: 'KEY', value: 'v' }],
     }
     caller.environment['KUBECONFIG'] = write('plugin', [{ name: 'u', user: { exec } }])
-    let time = Date.now()
-    const source = createTokenSource({ bearer: { kubeContext: 'staging' } }, caller, () => time)
-    expect(await source.token(signal)).toBe('v-false-1')
-    expect(await source.token(signal)).toBe('v-false-1')
-    time += 59.5 * 60_000
-    expect(await source.token(signal)).toBe('v-false-2')
+    const token = await askForToken({ bearer: { kubeContext: 'staging' } }, caller, signal)
+    expect(token.token).toBe('v-false-1')
+    expect(token.expiresAt).toBeGreaterThan(Date.now() + 3_000_000)
   })
 
   it('may prove itself by a certificate of its plugin', async () => {

@@ -47,18 +47,9 @@ export function createBrowserGuard(dependency: string, names: Iterable<string>):
   }
 }
 
-/** The names under which a dependency is asked for: those of this machine, of the cluster, and its upstream's own. */
-export function namesOf(
-  dependency: string,
-  namespace: string | undefined,
-  upstreamHost: string | undefined,
-  more: readonly string[],
-): string[] {
-  const names = [dependency, `${dependency}.localhost`, ...more]
-  if (namespace !== undefined)
-    for (const end of ['', '.svc', '.svc.cluster.local']) names.push(`${dependency}.${namespace}${end}`)
-  if (upstreamHost !== undefined) names.push(upstreamHost)
-  return names
+/** The names under which a dependency is asked for: those of this machine, `hosts`, and its upstream's own. */
+export function namesOf(dependency: string, upstreamHost: string | undefined, hosts: readonly string[]): string[] {
+  return [dependency, `${dependency}.localhost`, ...hosts, ...(upstreamHost === undefined ? [] : [upstreamHost])]
 }
 
 function hostOf(authority: string): string | undefined {

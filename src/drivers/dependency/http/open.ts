@@ -4,7 +4,7 @@ import { ShivError } from '../../../core/errors.ts'
 import type { DependencyEvent, DependencySetting, OpenDependency } from '../../../engine/dependency-ports.ts'
 import { listenOnLoopback, type Listener } from '../../proxy/listen.ts'
 import type { OpenExchange } from '../exchange.ts'
-import { createTokenReader, type ReadToken } from './bearer.ts'
+import { noTokens, type ReadToken } from './bearer.ts'
 import { createBrowserGuard, namesOf, type BrowserGuard } from './browser-guard.ts'
 import { createCourse, retireCourse, type Course, type CourseTools } from './course.ts'
 import { createDeadlines } from './deadlines.ts'
@@ -27,14 +27,8 @@ export interface HttpDependencyOptions {
   /** Preferred; another is taken when it is not free. */
   port?: number
   onEvent(event: DependencyEvent): void
-  /** Of the cluster, for the names NAME.NAMESPACE and so on. */
-  namespace?: string
-  /** Further hosts under which the dependency is asked for. */
-  hosts?: string[]
-  /** For tokens that come from commands and variables; default the process's own. */
-  environment?: NodeJS.ProcessEnv
-  /** Reads the token of a kubeconfig's context. */
-  contextToken?: ReadToken
+  /** Asks for the token of `rules.auth`. */
+  readToken?: ReadToken
   openExchange?: OpenExchange
   lookup?: LookupFunction
   /** In [0, 1); for the faults. */
@@ -51,12 +45,12 @@ export interface HttpDependencyOptions {
 export async function openHttpDependency(setting: DependencySetting, options: HttpDependencyOptions): Promise<OpenDependency> {
   const tools: CourseTools = {
     openExchange: options.openExchange,
-    readToken: createTokenReader(options.environment ?? process.env, options.contextToken),
+    readToken: options.readToken ?? noTokens,
     lookup: options.lookup,
   }
   let course = createCourse(setting, tools)
   await course.recording?.exchange
-  let browserGuard = guardOf(setting, options)
+  let browserGuard = guardOf(setting)
   const health = createHealthBook()
   const deadlines = createDeadlines(TICK_MS)
   const connections = new Set<ServiceConnection>()
@@ -148,7 +142,7 @@ export async function openHttpDependency(setting: DependencySetting, options: Ht
     set(next) {
       const before = course
       course = createCourse(next, tools, before)
-      browserGuard = guardOf(next, options)
+      browserGuard = guardOf(next)
       serveTools = toolsOf(course, browserGuard)
       if (before.upstream?.pool !== course.upstream?.pool) health.reset()
       pools.add(course.upstream)
@@ -177,8 +171,8 @@ export async function openHttpDependency(setting: DependencySetting, options: Ht
   }
 }
 
-function guardOf({ name, upstream }: DependencySetting, { namespace, hosts = [] }: HttpDependencyOptions): BrowserGuard {
-  return createBrowserGuard(name, namesOf(name, namespace, upstream?.url.hostname, hosts))
+function guardOf({ name, upstream, hosts = [] }: DependencySetting): BrowserGuard {
+  return createBrowserGuard(name, namesOf(name, upstream?.url.hostname, hosts))
 }
 
 function idle(tunnel: Tunnel, course: Course, now: number): void {
