@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import type { DependencySetting } from '../../../engine/dependency-ports.ts'
 import { type Book, servedByOf } from '../stream/book.ts'
-import { reset } from '../stream/relay.ts'
+import { carryBothWays } from '../stream/carry.ts'
 import type { Session } from './log-in.ts'
 import { errorResponse, message, readErrorFields, readStrings } from './messages.ts'
 import { leadsOut } from './read-only-session.ts'
@@ -27,8 +27,6 @@ const [READY, ERROR, STATUS] = [...'ZES'].map((letter) => letter.charCodeAt(0))
 const LOOKED_AT = 16_384
 /** Longer SQL is only looked at where it may be refused. */
 const LONG_SQL = 1024 * 1024
-/** How long a client may take to close when its session is over. */
-const LINGER_MS = 5_000
 const IDLE = 'I'.charCodeAt(0)
 
 /** Carries a session between client and upstream until either ends. Statements that are more than reads are refused where only reads may pass. */
@@ -39,7 +37,6 @@ export function converse(conversation: Conversation): Promise<void> {
   const track = createTracker()
   const servedBy = servedByOf(setting)
   let isInTransaction = false
-  let isOver = false
   let hasEnded = false
 
   const told = ({ summary, began, sentBytes }: Unit) => ({ summary, began, sentBytes, servedBy })
@@ -144,72 +141,28 @@ export function converse(conversation: Conversation): Promise<void> {
     },
   )
 
-  return new Promise((resolve) => {
-    let stall: NodeJS.Timeout | undefined
-    /** Once for each conversation; `cause` is why, unless it ended in order. */
-    const end = (cause?: string, by?: 'client' | 'upstream'): void => {
-      if (isOver) return
-      isOver = true
-      clearTimeout(stall)
-      retired.removeEventListener('abort', retire)
+  return carryBothWays({
+    client,
+    upstream,
+    forward,
+    back,
+    writeMs,
+    retired,
+    isIdle: () => hasEnded || (track.isIdle() && !isInTransaction),
+    dismiss(error) {
+      if (!(error instanceof ProtocolError)) return undefined
+      return errorResponse({ severity: 'FATAL', code: error.code, message: error.message })
+    },
+    farewell() {
+      const text = 'the dependency leads elsewhere now; connect again'
+      return { client: errorResponse({ severity: 'FATAL', code: '57P01', message: text }), upstream: message('X') }
+    },
+    left: book.doubt,
+    ended(by, cause) {
       const unit = track.rest()
       if (unit && by !== undefined) {
-        const outcome = by === 'client' ? 'aborted' : 'failed'
-        book.record(setting, { ...told(unit), outcome, cause, receivedBytes: 0 })
-      } else if (by === 'upstream' && cause !== undefined) book.fail(cause)
-      if (by === 'client') reset(upstream)
-      else upstream.end()
-      client.end()
-      setTimeout(() => client.destroy(), LINGER_MS).unref()
-      resolve()
-    }
-    const dismiss = (error: ProtocolError): void => {
-      client.write(errorResponse({ severity: 'FATAL', code: error.code, message: error.message }))
-      upstream.destroy()
-      end(error.message, error.code === READ_ONLY_STATE ? undefined : 'client')
-    }
-    const retire = (): void => {
-      if (!track.isIdle() || isInTransaction || isOver) return
-      const text = 'the dependency leads elsewhere now; connect again'
-      client.write(errorResponse({ severity: 'FATAL', code: '57P01', message: text }))
-      upstream.write(message('X'))
-      end()
-    }
-    const carry = (split: (chunk: Buffer) => void, from: Duplex, to: Duplex) => (chunk: Buffer) => {
-      if (isOver) return
-      try {
-        split(chunk)
-      } catch (error) {
-        if (!(error instanceof ProtocolError)) throw error
-        return dismiss(error)
+        book.record(setting, { ...told(unit), outcome: by === 'client' ? 'aborted' : 'failed', cause, receivedBytes: 0 })
       }
-      if (retired.aborted) retire()
-      if (!to.writableNeedDrain) return
-      from.pause()
-      if (to !== upstream || stall) return
-      stall = setTimeout(() => {
-        upstream.destroy()
-        end(`it took no bytes for ${writeMs / 1_000} s`, 'upstream')
-      }, writeMs)
-    }
-    upstream.on('drain', () => {
-      clearTimeout(stall)
-      stall = undefined
-      client.resume()
-    })
-    client.on('drain', () => upstream.resume())
-    client.on('data', carry(forward, client, upstream))
-    upstream.on('data', carry(back, upstream, client))
-    client.once('end', () => upstream.end())
-    client.once('close', () => end('the client broke off', hasEnded || track.isIdle() ? undefined : 'client'))
-    upstream.once('end', () => client.end())
-    upstream.once('close', () => end('the connection was cut', hasEnded || client.destroyed ? undefined : 'upstream'))
-    upstream.on('error', (error) => end(error.message, 'upstream'))
-    retired.addEventListener('abort', retire, { once: true })
-    client.resume()
-    upstream.resume()
-    if (client.destroyed) end('the client broke off', 'client')
-    else if (upstream.destroyed) end('the connection was cut', 'upstream')
-    else if (retired.aborted) retire()
+    },
   })
 }

@@ -27,8 +27,8 @@ export interface Book {
   prove(): void
   /** The upstream could not be reached, or broke off. */
   fail(message: string): void
-  /** Nothing is known of the upstream any more: another one was set. */
-  forget(): void
+  /** The last proof holds no longer: the upstream closed a connection unasked, or another upstream was set. */
+  doubt(): void
   health(): DependencyHealth
 }
 
@@ -75,9 +75,8 @@ export function createBook(onEvent: (event: DependencyEvent) => void): Book {
       state = 'failing'
       lastError = { time: Date.now(), message }
     },
-    forget() {
-      state = 'unknown'
-      provenAt = undefined
+    doubt() {
+      if (state === 'ready') state = 'unknown'
     },
     health() {
       const sorted = latencies.slice(0, Math.min(answers, KEPT)).sort()

@@ -85,7 +85,7 @@ export async function openStream(
       if (!leadsElsewhere) return
       const old = retire
       retire = new AbortController()
-      book.forget()
+      book.doubt()
       old.abort()
       watch()
     },
