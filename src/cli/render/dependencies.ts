@@ -67,7 +67,7 @@ export function renderDependencyEvent(event: DependencyEvent, style: Style): str
     event.outcome === 'answered' ? doneMark(style) : event.outcome === 'refused' ? style.yellow('!') : failedMark(style)
   const how = [
     event.status ?? event.outcome,
-    formatDuration(event.durationMs),
+    latency(event.durationMs),
     event.servedBy,
     event.cause && `${event.outcome === 'answered' ? '' : `${event.outcome}: `}${harmless(event.cause)}`,
   ]
