@@ -19,6 +19,8 @@ export interface Run {
   secrets: Map<string, string>
   /** Of the caller of the last start: PATH and the like. In memory only. */
   environment: NodeJS.ProcessEnv
+  /** Of `.env.local`, for credentials of dependencies. In memory only. */
+  variables: NodeJS.ProcessEnv
   /** The services' own tests run beside every loop, as the last start asked. */
   withTests: boolean
   reloader: RunReloader | undefined
@@ -75,6 +77,7 @@ export function createRun(initial: RunRecord, parts: EngineParts, store: RunStor
     routes,
     secrets: new Map(),
     environment: process.env,
+    variables: {},
     withTests: false,
     reloader: undefined,
     dependencies: undefined,

@@ -21,7 +21,7 @@ export async function reachUrl(target: UrlTarget, caller: DependencyCaller): Pro
 }
 
 /** A certificate lies in the workspace, also by the links on its way. */
-async function readAuthority(file: string, folder: string): Promise<string> {
+export async function readAuthority(file: string, folder: string): Promise<string> {
   try {
     const [path, root] = await Promise.all([realpath(join(folder, file)), realpath(folder)])
     if (!path.startsWith(root + sep)) throw new Error('it lies outside of the workspace')

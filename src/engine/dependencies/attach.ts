@@ -1,6 +1,8 @@
+import { join } from 'node:path'
 import { toErrorShape } from '../../core/errors.ts'
 import type { Plan } from '../../plan/types.ts'
 import type { Run } from '../run.ts'
+import { readDotenv } from '../secrets.ts'
 import type { Work } from '../work.ts'
 import type { Workshop } from '../workshop.ts'
 import { ensureEntrances } from './entrance.ts'
@@ -17,7 +19,7 @@ export function dependenciesOf(shop: Workshop, run: Run): RunDependencies {
       for (const { password } of Object.values(entrances)) shop.parts.redactor.add(password)
       return entrances
     },
-    environment: () => run.environment,
+    environment: () => ({ ...run.variables, ...run.environment }),
     overrides: () => run.record.dependencies ?? {},
     local: {
       serviceUrl: (service) => run.routes.address(service)?.directUrl,
@@ -32,6 +34,7 @@ export async function openDependencies(shop: Workshop, run: Run, plan: Plan, wor
   if (remotes.length === 0 && run.dependencies === undefined) return
   await work.steps.step('Open dependencies', async (step) => {
     const dependencies = dependenciesOf(shop, run)
+    run.variables = await localVariables(plan)
     await dependencies.keep(plan)
     step.note(remotes.map(({ name }) => `${name} ${dependencies.get(name)?.setting?.mode ?? ''}`).join(', '))
   })
@@ -42,6 +45,7 @@ export async function recallDependencies(shop: Workshop, run: Run, plan: Plan): 
   if ((plan.remotes ?? []).length === 0) return
   const dependencies = dependenciesOf(shop, run)
   try {
+    run.variables = await localVariables(plan)
     await dependencies.keep(plan, { lenient: true })
   } catch (error) {
     const { code, message } = toErrorShape(error)
@@ -51,6 +55,13 @@ export async function recallDependencies(shop: Workshop, run: Run, plan: Plan): 
     if (error)
       shop.parts.log.warn('a dependency is not served', { id: run.id, name: remote.name, code: error.code, cause: error.message })
   }
+}
+
+/** What `.env.local` of the workspace and of the services that call dependencies holds: credentials may be there, as for services. */
+async function localVariables(plan: Plan): Promise<NodeJS.ProcessEnv> {
+  const users = plan.services.filter(({ remotes = [] }) => remotes.length > 0)
+  const folders = [plan.workspace.root, ...users.map(({ root }) => root)]
+  return Object.assign({}, ...(await Promise.all(folders.map((folder) => readDotenv(join(folder, '.env.local'))))))
 }
 
 /** Closes what a run had open; its ports stay its own. */

@@ -21,7 +21,7 @@ export function localUpstream(remote: RemotePlan, world: LocalWorld): Upstream {
   if (local === undefined) {
     throw noLocal(
       `${name} has nothing local that stands in for it.`,
-      `write local: { service: NAME } below ${name} in service.yaml`,
+      `name what does in service.yaml: - ${name}: { …, local: NAME }, a service or database of the workspace`,
     )
   }
   if ('url' in local) return { url: new URL(local.url), label: `local (${local.url})` }
