@@ -4,7 +4,7 @@ import type { RemoteEnvironment, RemoteTarget } from '../../plan/remote.ts'
 import type { Caller } from './caller.ts'
 import { createClusterAccess } from './cluster-access.ts'
 import { readCredentials } from './credentials.ts'
-import { openTunnel } from './tunnel/open-tunnel.ts'
+import { createTunnel } from './tunnel.ts'
 import { findContext } from './user-kubeconfig.ts'
 
 type ClusterTarget = Exclude<RemoteTarget, { kind: 'url' }>
@@ -23,7 +23,8 @@ export async function reachCluster(
   await findContext(context, caller)
   const cluster = createClusterAccess(context, caller)
   const service = target.kind === 'service' ? target.service : target.database
-  const tunnel = openTunnel(cluster, {
+  const tunnel = createTunnel({
+    cluster,
     namespace: target.namespace,
     service,
     ...(target.kind === 'service' && target.port !== undefined && { port: target.port }),
@@ -38,10 +39,7 @@ export async function reachCluster(
   }
   return {
     upstream,
-    async close() {
-      await tunnel.close()
-      cluster.close()
-    },
+    close: async () => tunnel.close(),
   }
 }
 

@@ -3,17 +3,15 @@ import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ShivError } from '../../core/errors.ts'
 import { KubeApiError, type KubeClient } from '../kubernetes/client.ts'
-import { createConnections } from '../kubernetes/connection.ts'
 import { knownPath } from '../kubernetes/mapping.ts'
+import type { ClusterAccess } from './cluster-access.ts'
 import { ForwardStream } from './tunnel/forward-stream.ts'
 import { type PodPort, resolveService, type ServiceTarget } from './tunnel/resolve.ts'
 import { openWebSocket } from './tunnel/web-socket.ts'
 
 export interface TunnelTarget extends ServiceTarget {
-  /** A file of the user's, read and never written. */
-  kubeconfig: string
-  /** Of that file; its `current-context` is not looked at. */
-  context: string
+  /** The API server, and who asks it. */
+  cluster: Pick<ClusterAccess, 'context' | 'use' | 'close'>
 }
 
 /** A way to the pods behind a Service, through the cluster's API server. */
@@ -38,7 +36,6 @@ const LONGEST_PATIENCE_MS = 8_000
 const RESOLVED_MS = 1_000
 
 export function createTunnel(target: TunnelTarget): Tunnel {
-  const connections = createConnections()
   const agent = new Agent({ keepAlive: false, maxCachedSessions: 20 })
   let patienceMs = FIRST_PATIENCE_MS
   let turn = 0
@@ -51,13 +48,12 @@ export function createTunnel(target: TunnelTarget): Tunnel {
     pods.catch(() => (resolved = undefined))
     return pods
   }
-  const attempt = async (signal: AbortSignal): Promise<Duplex> => {
-    const { kubeconfig, context, namespace } = target
-    const client = await connections.to({ kubeconfig, context })
+  const attempt = (signal: AbortSignal): Promise<Duplex> => target.cluster.use((client) => open(client, signal), signal)
+  const open = async (client: KubeClient, signal: AbortSignal): Promise<Duplex> => {
     const pods = await podsOf(client)
     turn += 1
     const { pod, port } = pods[turn % pods.length]!
-    const path = `${knownPath('Pod', namespace, pod)}/portforward?ports=${port}`
+    const path = `${knownPath('Pod', target.namespace, pod)}/portforward?ports=${port}`
     const deadline = AbortSignal.timeout(patienceMs)
     const opening = new AbortController()
     const abort = (): void => opening.abort()
@@ -93,7 +89,7 @@ export function createTunnel(target: TunnelTarget): Tunnel {
       throw describe(target, last ?? new Error('it took too long'))
     },
     close() {
-      connections.close()
+      target.cluster.close()
       agent.destroy()
     },
   }
@@ -105,7 +101,7 @@ function isFinal(error: unknown): boolean {
   return error instanceof ShivError && error.code !== 'TUNNEL_NO_POD' && error.code !== 'KUBE_UNREACHABLE'
 }
 
-function describe({ namespace, service, context }: TunnelTarget, error: unknown): Error {
+function describe({ namespace, service, cluster: { context } }: TunnelTarget, error: unknown): Error {
   if (error instanceof ShivError && error.code !== 'KUBE_UNREACHABLE') return error
   const why =
     error instanceof ShivError ? ((error.cause as Error | undefined)?.message ?? error.message) : (error as Error).message

@@ -10,7 +10,8 @@ import { parse, stringify } from 'yaml'
 import { openPostgresDependency } from '../../../src/drivers/dependency/postgres/open-postgres.ts'
 import { openRedisDependency } from '../../../src/drivers/dependency/redis/open-redis.ts'
 import { ask } from '../../../src/drivers/dependency/redis/resp.ts'
-import { createTunnel, type Tunnel, type TunnelTarget } from '../../../src/drivers/dependency/tunnel.ts'
+import { createClusterAccess } from '../../../src/drivers/dependency/cluster-access.ts'
+import { createTunnel, type Tunnel } from '../../../src/drivers/dependency/tunnel.ts'
 import { type CutRelay, createCutRelay } from '../dependency/support/cut-relay.ts'
 import { type Opened, openFor, READ_WRITE, settingOf } from '../dependency/support/setting.ts'
 import { until } from '../dependency/support/until.ts'
@@ -98,9 +99,10 @@ describe.skipIf(why !== undefined)(why ? `a tunnel (skipped: ${why})` : 'a tunne
     await Promise.all(relays.splice(0).map((relay) => relay.close()))
   })
 
-  const tunnelTo = (service: string, more: Partial<TunnelTarget> = {}): Tunnel => {
-    const { kubeconfig, context } = test.cluster
-    const tunnel = createTunnel({ kubeconfig, context, namespace: NAMESPACE, service, ...more })
+  const tunnelTo = (service: string, more: { port?: string; kubeconfig?: string; context?: string } = {}): Tunnel => {
+    const { kubeconfig, context, port } = { ...test.cluster, ...more }
+    const cluster = createClusterAccess(context, { environment: { KUBECONFIG: kubeconfig }, folder })
+    const tunnel = createTunnel({ cluster, namespace: NAMESPACE, service, ...(port !== undefined && { port }) })
     tunnels.push(tunnel)
     return tunnel
   }
@@ -250,7 +252,7 @@ describe.skipIf(why !== undefined)(why ? `a tunnel (skipped: ${why})` : 'a tunne
     expect(await codeOf(tunnelTo('cache', { port: '1' }).connect(soon()))).toBe('TUNNEL_PORT_UNKNOWN')
     expect(await codeOf(tunnelTo('far').connect(soon()))).toBe('TUNNEL_NOT_A_POD')
     expect(await codeOf(tunnelTo('nobody').connect(soon()))).toBe('TUNNEL_NO_POD')
-    expect(await codeOf(tunnelTo('cache', { context: 'other' }).connect(soon()))).toBe('KUBE_CONFIG_INVALID')
+    expect(await codeOf(tunnelTo('cache', { context: 'other' }).connect(soon()))).toBe('DEPENDENCY_CONTEXT_UNKNOWN')
     const token = test.kubectl('-n', NAMESPACE, 'create', 'token', 'guest').trim()
     const config = parse(readFileSync(test.cluster.kubeconfig, 'utf8')) as { users: { user: object }[] }
     config.users[0]!.user = { token }
