@@ -1,23 +1,22 @@
 import { didYouMean } from '../core/suggest.ts'
 import type { Fault } from '../core/errors.ts'
-import type { Draft, Reference } from './draft.ts'
+import { checkRemotes } from './check-remotes.ts'
+import type { Draft, Reference, Resolved } from './draft.ts'
 import type { DatabasePreset, Service } from './model.ts'
-import { faultAt, positionOf } from './source.ts'
+import { faultAt, placeOf } from './source.ts'
 import type { FaultText, Span } from './source.ts'
 import { valueSpan } from './tree.ts'
 
-export interface Resolved {
-  draft: Draft
-  service: Service
-}
+export type { Resolved }
 
 /** Checks that need more than one service: names that occur twice, and references that name nothing. */
 export function checkReferences(all: Resolved[], isComplete: boolean, faults: Fault[]): void {
   checkNames(all, faults)
+  checkRemotes(all, isComplete, faults)
   const names = all.map(({ service }) => service.name)
   for (const { draft, service } of all) {
     for (const [index, name] of (draft.data.dependencies ?? []).entries()) {
-      if (names.includes(name) || !isComplete) continue
+      if (typeof name !== 'string' || names.includes(name) || !isComplete) continue
       const hint = didYouMean(
         name,
         names.filter((other) => other !== service.name),
@@ -121,7 +120,7 @@ function checkNames(all: Resolved[], faults: Fault[]): void {
       faults.push(
         faultAt(span, {
           code: 'SPEC_DUPLICATE_SERVICE',
-          message: `two services are named "${service.name}"; the other is in ${place(first)}`,
+          message: `two services are named "${service.name}"; the other is in ${placeOf(first)}`,
           hint: 'rename one of them',
         }),
       )
@@ -132,23 +131,18 @@ function checkNames(all: Resolved[], faults: Fault[]): void {
       const span = valueSpan(draft.tree, ['databases', index, type])
       const twin = services.get(name)
       if (twin !== undefined) {
-        const message = `a database and a service are both named "${name}"; the service is in ${place(twin)}`
+        const message = `a database and a service are both named "${name}"; the service is in ${placeOf(twin)}`
         faults.push(faultAt(span, { code: 'SPEC_DUPLICATE_NAME', message, hint: `rename the database, for example ${name}-db` }))
       }
       const described = `${type} ${version}, storage ${storage}`
       const first = databases.get(name)
       if (first === undefined) databases.set(name, { described, span })
       else if (first.described !== described) {
-        const message = `the database "${name}" is ${described} here and ${first.described} in ${place(first.span)}`
+        const message = `the database "${name}" is ${described} here and ${first.described} in ${placeOf(first.span)}`
         faults.push(
           faultAt(span, { code: 'SPEC_DATABASE_CONFLICT', message, hint: 'write it alike in both, or give one another name' }),
         )
       }
     }
   }
-}
-
-function place(span: Span): string {
-  const { file, line } = positionOf(span)
-  return `${file}:${line}`
 }

@@ -72,7 +72,16 @@ export type RemoteTarget =
   /** `ca`: a PEM file, relative to the workspace. `environment`: what the place belongs to, where that is known. */
   | { kind: 'url'; url: string; ca?: string; servername?: string; environment?: string }
   /** A Service of another environment's cluster, reached through its API server. `port`: name or number; absent: its only one. */
-  | { kind: 'service'; service: string; namespace: string; port?: string; environment: string; tls: boolean }
+  | {
+      kind: 'service'
+      service: string
+      namespace: string
+      port?: string
+      environment: string
+      tls: boolean
+      ca?: string
+      servername?: string
+    }
   | { kind: 'database'; database: string; type: string; namespace: string; environment: string; credentials: RemoteCredentials }
 
 /** Where user and password of a database in another environment come from; read when a connection is made. */

@@ -46,7 +46,8 @@ export function rule<Value extends string | number>(
   })
 }
 
-function pattern(expression: RegExp, text: RuleText) {
+/** Text of that form. */
+export function pattern(expression: RegExp, text: RuleText) {
   return rule(z.string(), (value) => expression.test(value), text).meta({ pattern: expression.source })
 }
 
