@@ -110,10 +110,11 @@ export const COMMANDS: Command[] = [
   {
     name: 'proxy',
     summary: 'see and switch the dependencies outside of the workspace',
-    arguments: '[tail [NAME…] | mode NAME MODE | fault NAME]',
-    arity: { min: 0, max: Number.POSITIVE_INFINITY, choices: ['tail', 'mode', 'fault'] },
+    arguments: '[tail [NAME…] | mode NAME MODE | fault NAME | check FILE | record-merge FILE…]',
+    arity: { min: 0, max: Number.POSITIVE_INFINITY, choices: ['tail', 'mode', 'fault', 'check', 'record-merge'] },
     about: [
       'Alone it lists every dependency: its mode, what serves it, whether that has been proved, its latencies, and what was refused or failed.',
+      'check looks at a recording and ends with 4 when it has faults; record-merge makes one of several.',
       'A mode is local, staging, record or replay. Modes and faults switch while everything runs, and hold until shiv stop or --reset.',
     ],
     flags: {
@@ -135,6 +136,7 @@ export const COMMANDS: Command[] = [
       cut: { kind: 'text', placeholder: '0.05', about: 'fault: the part of answers that are cut in the middle' },
       bandwidth: { kind: 'text', placeholder: '1MB/s', about: 'fault: the most that passes in a second' },
       off: { kind: 'switch', about: 'fault: none' },
+      into: { kind: 'text', placeholder: 'FILE', about: 'record-merge: the recording that gets what all hold' },
     },
     examples: [
       { line: 'shiv proxy', why: 'every dependency' },

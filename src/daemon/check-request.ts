@@ -23,6 +23,8 @@ const PARAMS: Record<Method, Shape> = {
   proxyTail: { path: 'string', names: 'strings', follow: 'boolean' },
   proxyMode: { path: 'string', name: 'string' },
   proxyFault: { path: 'string', name: 'string' },
+  recordingCheck: { file: 'string' },
+  recordingMerge: { files: 'strings', into: 'string' },
   doctor: { fix: 'boolean', environment: 'object' },
   shutdown: {},
 }

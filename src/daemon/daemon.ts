@@ -166,6 +166,10 @@ function callEngine(engine: Composition['engine'], request: EngineRequest, ask: 
       return engine.proxyMode(request.params)
     case 'proxyFault':
       return engine.proxyFault(request.params)
+    case 'recordingCheck':
+      return engine.recordingCheck(request.params)
+    case 'recordingMerge':
+      return engine.recordingMerge(request.params)
     case 'exec':
       return engine.exec(request.params, ask)
     default:

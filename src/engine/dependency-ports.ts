@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import type { Fault } from '../core/errors.ts'
 import type {
   Access,
   Faults,
@@ -106,6 +107,8 @@ export interface OpenDependency {
 
 /** What listens for dependencies and leads their traffic. One contract suite runs over each protocol's part. */
 export interface ProxyEngine {
+  /** Throws ShivError when the setting cannot be served, before anything is switched to it. */
+  check(setting: DependencySetting): Promise<void>
   /** Listens on loopback, at `port` if it is free. Throws ShivError when the setting cannot be served (a recording that cannot be read). */
   open(setting: DependencySetting, options: { port?: number; onEvent(event: DependencyEvent): void }): Promise<OpenDependency>
 }
@@ -136,6 +139,10 @@ export interface DependencyDriver {
   /** A free port for each key: the one it had before if that is free. */
   choosePorts(keys: string[]): Promise<number[]>
   forgetPorts(prefix: string): Promise<void>
+  /** Every fault of a recording, with its line. */
+  checkRecording(file: string): Promise<Fault[]>
+  /** Writes into `target` all that the recordings hold. */
+  mergeRecordings(files: string[], target: string): Promise<void>
   openPodDoor(place: PodPlace, onSocket: (socket: Socket) => void, port?: number): Promise<PodDoor>
 }
 

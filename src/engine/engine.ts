@@ -11,6 +11,7 @@ import type {
   LoopsResult,
   LogsResult,
   ParityResult,
+  RecordingCheckResult,
   RestartResult,
   RunStatus,
   StartParams,
@@ -52,6 +53,9 @@ export interface Engine {
   proxyMode(params: DependencyTarget & { mode?: RemoteMode }): Promise<DependenciesResult>
   /** `faults: null`: none. */
   proxyFault(params: DependencyTarget & { faults?: Faults | null }): Promise<DependenciesResult>
+  /** Files are absolute. */
+  recordingCheck(params: { file: string }): Promise<RecordingCheckResult>
+  recordingMerge(params: { files: string[]; into: string }): Promise<null>
   /** Where services of a run reach the proxy of a dependency on this machine. */
   dependencyAddress(runId: string, name: string): DependencyAddress | undefined
   /** Where a service of a workspace answers on this machine, for those that call it. */
@@ -104,6 +108,13 @@ export function openEngine(parts: EngineParts): Engine {
     async proxyFault(params) {
       await adopted
       return switchFaults(shop, params)
+    },
+    async recordingCheck({ file }) {
+      return { version: 1, file, faults: await (await parts.dependencies()).checkRecording(file) }
+    },
+    async recordingMerge({ files, into }) {
+      await (await parts.dependencies()).mergeRecordings(files, into)
+      return null
     },
     dependencyAddress: (runId, name) => shop.runs.get(runId)?.dependencies?.address(name),
     async loops(params) {

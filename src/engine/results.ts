@@ -1,4 +1,4 @@
-import type { ErrorShape } from '../core/errors.ts'
+import type { ErrorShape, Fault } from '../core/errors.ts'
 import type { Verdict } from '../plan/reload-rules.ts'
 import type { ParityReport, Plan, RuntimeName } from '../plan/types.ts'
 import type { DatabaseState, Holding, RunEvent, ServiceState, Verification } from './ports.ts'
@@ -92,6 +92,13 @@ export interface DependenciesResult {
   version: 1
   workspace: string
   dependencies: DependencyStatus[]
+}
+
+/** Ends `recordingCheck`: a recording without faults can be played. */
+export interface RecordingCheckResult {
+  version: 1
+  file: string
+  faults: Fault[]
 }
 
 /** Ends `proxyTail`. What passed comes as `dependency` events. */

@@ -13,6 +13,7 @@ export type {
   LoopsResult,
   LogsResult,
   ParityResult,
+  RecordingCheckResult,
   ReloadStatus,
   RestartResult,
   RunState,
@@ -46,6 +47,8 @@ export type Request =
   | { method: 'proxyTail'; params: { path: string; names: string[]; follow: boolean; tail?: number } }
   | { method: 'proxyMode'; params: { path: string; name: string; mode?: RemoteMode } }
   | { method: 'proxyFault'; params: { path: string; name: string; faults?: Faults | null } }
+  | { method: 'recordingCheck'; params: { file: string } }
+  | { method: 'recordingMerge'; params: { files: string[]; into: string } }
   | { method: 'doctor'; params: { fix: boolean; environment: NodeJS.ProcessEnv } }
   | { method: 'shutdown'; params?: ShutdownParams }
 

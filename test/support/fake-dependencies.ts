@@ -37,6 +37,7 @@ export function createFakeDependencies(): FakeDependencies {
     failures: new Map(),
     places: [],
     proxy: () => ({
+      check: async () => {},
       async open(setting, { port, onEvent }) {
         fail(setting.name)
         const server = createServer((socket) => dependency.accept(socket))
@@ -102,6 +103,8 @@ export function createFakeDependencies(): FakeDependencies {
     async forgetPorts(prefix) {
       for (const key of ports.keys()) if (key.startsWith(prefix)) ports.delete(key)
     },
+    checkRecording: async () => [],
+    mergeRecordings: async () => {},
     async openPodDoor(place, onSocket) {
       const server = createServer(onSocket)
       const port = (await listen(server, 0))!

@@ -6,6 +6,7 @@ import type { Invocation } from '../command.ts'
 import { inputError } from '../parse.ts'
 import { printJson, printLines } from '../print.ts'
 import { faultsOf } from '../proxy/fault-flags.ts'
+import { check, merge } from '../proxy/recordings.ts'
 import { tail } from '../proxy/tail.ts'
 import { doneMark } from '../render/marks.ts'
 import { describeFaults, renderProxy } from '../render/dependencies.ts'
@@ -16,6 +17,7 @@ const MODES: RemoteMode[] = ['local', 'staging', 'record', 'replay']
 const OWN_FLAGS: Record<string, string[]> = {
   tail: ['tail', 'no-follow'],
   mode: ['reset'],
+  'record-merge': ['into'],
   fault: ['latency', 'error-rate', 'error-status', 'cut', 'bandwidth', 'off', 'reset'],
 }
 
@@ -23,6 +25,9 @@ export async function run(invocation: Invocation): Promise<ExitCode> {
   const { args, cwd, signal } = invocation
   const [what = 'list', ...words] = args
   refuseForeignFlags(invocation, what)
+  // Recordings are files: nothing needs to run.
+  if (what === 'check') return check(invocation, words)
+  if (what === 'record-merge') return merge(invocation, words)
   const located = await locateRun([], cwd, signal)
   if (!located?.run) throw nothingRuns()
   const { path } = located.place

@@ -7,6 +7,7 @@ import type {
   ProxyEngine,
 } from '../../engine/dependency-ports.ts'
 import type { Caller } from './caller.ts'
+import type { ReadToken } from './http/bearer.ts'
 
 export interface DependencyDriverOptions {
   /** `shivHome()`: ports are kept there. */
@@ -44,6 +45,8 @@ export function createDependencyDriver({ home, conceal }: DependencyDriverOption
     async forgetPorts(prefix) {
       await (await registry()).forget(prefix)
     },
+    checkRecording: async (file) => (await import('./recording/maintain.ts')).checkRecording(file),
+    mergeRecordings: async (files, target) => (await import('./recording/maintain.ts')).mergeRecordings(files, target),
     async openPodDoor(place, onSocket, port) {
       return (await import('./pod-door.ts')).openPodDoor(place, onSocket, port)
     },
@@ -57,6 +60,13 @@ function createProxyEngine(caller: Caller): ProxyEngine {
       const open = await openerOf(setting, caller)
       return open(setting, options)
     },
+    async check(setting) {
+      // A recording that is missing or broken would be told by every request instead.
+      const isPlayed = setting.protocol === 'http' || setting.protocol === 'grpc'
+      if (!isPlayed || setting.mode !== 'replay') return
+      const { openExchange } = await import('./recording/open-exchange.ts')
+      await (await openExchange(setting)).close()
+    },
   }
 }
 
@@ -69,8 +79,9 @@ async function openerOf(
     case 'grpc': {
       const { openHttpDependency } = await import('./http/open.ts')
       const { askForToken } = await import('./tokens.ts')
-      return (setting, options) =>
-        openHttpDependency(setting, { ...options, readToken: (source, signal) => askForToken(source, caller, signal) })
+      const { openExchange } = await import('./recording/open-exchange.ts')
+      const readToken: ReadToken = (source, signal) => askForToken(source, caller, signal)
+      return (setting, options) => openHttpDependency(setting, { ...options, readToken, openExchange })
     }
     case 'postgres':
       return (await import('./postgres/open-postgres.ts')).openPostgresDependency

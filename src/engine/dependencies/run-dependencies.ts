@@ -230,8 +230,10 @@ export class RunDependencies {
   async #serve(prepared: Prepared, driver: DependencyDriver): Promise<void> {
     const { holding, remote, setting, fresh } = prepared
     try {
-      if (holding.open !== undefined && holding.setting?.protocol === setting.protocol) holding.open.set(setting)
-      else {
+      if (holding.open !== undefined && holding.setting?.protocol === setting.protocol) {
+        await driver.proxy(this.#caller).check(setting)
+        holding.open.set(setting)
+      } else {
         await this.#shut(holding)
         holding.open = await this.#open(holding, setting, driver)
       }
