@@ -1,4 +1,4 @@
-import { createServer } from 'node:http'
+import { createServer, type ServerResponse } from 'node:http'
 import pg from 'pg'
 import { askRedis } from '../../../src/drivers/database/redis-client.ts'
 
@@ -40,16 +40,21 @@ async function serve(wish: Wish): Promise<unknown> {
   }
 }
 
+async function handOn(url: string, response: ServerResponse): Promise<void> {
+  try {
+    const answer = await fetch(url)
+    response.writeHead(answer.status)
+    for await (const chunk of answer.body as AsyncIterable<Uint8Array>) response.write(chunk)
+    response.end()
+  } catch {
+    response.destroy() // the caller sees the end
+  }
+}
+
 const server = createServer((request, response) => {
   const [, stream, variable = '', ...path] = (request.url ?? '').split('/')
   if (stream === 'stream') {
-    fetch(`${process.env[variable]}/${path.join('/')}`)
-      .then(async (answer) => {
-        response.writeHead(answer.status)
-        for await (const chunk of answer.body as AsyncIterable<Uint8Array>) response.write(chunk)
-        response.end()
-      })
-      .catch(() => response.destroy())
+    void handOn(`${process.env[variable]}/${path.join('/')}`, response)
     return
   }
   if (request.method !== 'POST') return void response.end('ok')
