@@ -4,6 +4,7 @@ import type { RemoteEnvironment, RemoteTarget } from '../../plan/remote.ts'
 import type { Caller } from './caller.ts'
 import { createClusterAccess } from './cluster-access.ts'
 import { readCredentials } from './credentials.ts'
+import { readAuthority } from './reach-url.ts'
 import { createTunnel } from './tunnel.ts'
 import { findContext } from './user-kubeconfig.ts'
 
@@ -20,6 +21,7 @@ export async function reachCluster(
 ): Promise<Reach> {
   const context = environment?.context
   if (context === undefined) throw noContext(target)
+  const ca = target.kind === 'service' && target.ca !== undefined ? await readAuthority(target.ca, caller.folder) : undefined
   await findContext(context, caller)
   const cluster = createClusterAccess(context, caller)
   const service = target.kind === 'service' ? target.service : target.database
@@ -33,6 +35,8 @@ export async function reachCluster(
     url: urlOf(target),
     label: `${target.environment} (${target.kind === 'service' ? `${service}.${target.namespace}` : service})`,
     connect: (signal) => tunnel.connect(signal),
+    ...(ca !== undefined && { ca }),
+    ...(target.kind === 'service' && target.servername !== undefined && { servername: target.servername }),
     ...(target.kind === 'database' && {
       credentials: (signal) => readCredentials(target.credentials, { ...target, cluster, caller }, signal),
     }),
