@@ -2,6 +2,7 @@ import { ShivError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import type { Redactor } from '../core/redact.ts'
 import { openEngine, type Engine } from '../engine/engine.ts'
+import type { DependencyDriver } from '../engine/dependency-ports.ts'
 import type { EngineParts } from '../engine/parts.ts'
 import type { FrontDoor, Runtime } from '../engine/ports.ts'
 import type { RuntimeName } from '../plan/types.ts'
@@ -16,6 +17,7 @@ export interface Composition {
 export function compose(options: { home: string; redactor: Redactor; log: Log }): Composition {
   const { home, redactor, log } = options
   let door: Promise<FrontDoor> | undefined
+  let dependencies: Promise<DependencyDriver> | undefined
   const closers: (() => void)[] = []
 
   const makers: Record<RuntimeName, () => Promise<Runtime>> = {
@@ -26,6 +28,7 @@ export function compose(options: { home: string; redactor: Redactor; log: Log })
         home,
         spareScript: HELPER_SCRIPTS['spare.cjs'],
         serviceUrl: (workspace, service) => engine.serviceUrl(workspace, service),
+        dependencyAddress: (runId, name) => engine.dependencyAddress(runId, name),
       })
     },
     async kind() {
@@ -54,6 +57,10 @@ export function compose(options: { home: string; redactor: Redactor; log: Log })
       return runtime
     },
     frontDoor: () => (door ??= import('../drivers/proxy/front-door.ts').then(({ createFrontDoor }) => createFrontDoor({ home }))),
+    dependencies: () =>
+      (dependencies ??= import('../drivers/dependency/engine.ts').then(({ createDependencyDriver }) =>
+        createDependencyDriver({ home, conceal: (secret) => redactor.add(secret) }),
+      )),
     async watcher(root) {
       const { chooseWatcher } = await import('../drivers/watch/choose-watcher.ts')
       return chooseWatcher(root)

@@ -22,7 +22,7 @@ export interface ProcessRuntimeOptions {
   /** The front door's URL of a service, for the environment of those that call it; where it is undefined they get the first replica's address. */
   serviceUrl?(workspace: string, service: string): string | undefined
   /** Where a run's proxy of a dependency listens; undefined while it does not. */
-  dependencyAddress?(workspace: string, name: string): DependencyAddress | undefined
+  dependencyAddress?(runId: string, name: string): DependencyAddress | undefined
   /** The preload by which a spare `node` waits for its turn; without it there are no spares. */
   spareScript?: string
 }
@@ -32,9 +32,9 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
   const runs = new Map<string, ActiveRun>()
   const { home } = options
 
-  const outside = ({ workspace }: Plan) => ({
+  const outside = ({ workspace }: Plan, { runId }: RunContext) => ({
     serviceUrl: (service: string) => options.serviceUrl?.(workspace.name, service),
-    dependency: (name: string) => options.dependencyAddress?.(workspace.name, name),
+    dependency: (name: string) => options.dependencyAddress?.(runId, name),
   })
   const enter = (plan: Plan, context: RunContext): ActiveRun => {
     makePrivateFolder(context.runDir)
@@ -48,7 +48,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
   const bring = async (plan: Plan, context: RunContext, adopting: boolean): Promise<LiveState> => {
     const run = enter(plan, context)
     if (!adopting) await run.reloads.endAll()
-    await reconcileRun(run, { home, ...outside(plan), adopting })
+    await reconcileRun(run, { home, ...outside(plan, context), adopting })
     run.republish()
     for (const { name } of plan.services) run.prepareSpare(name)
     return read(plan, context)
@@ -75,7 +75,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
       takeReadings(plan, targets, context, await readViews(plan, context, runs.get(context.runId))),
     logs: (_plan, query, context) => readLogs(query, context),
     exec: async (plan, service, argv, context) =>
-      execInService({ plan, context, addresses: await addressesOfWorld(plan, context, outside(plan)) }, service, argv),
+      execInService({ plan, context, addresses: await addressesOfWorld(plan, context, outside(plan, context)) }, service, argv),
     restart: async (plan, service, context) => restartService(await needRun(plan, context), service, context, home),
     remove: async (plan, { purge }, context) => {
       const run = runs.get(context.runId)
