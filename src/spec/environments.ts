@@ -20,8 +20,11 @@ export function listEnvironments({ data }: FoundWorkspace, trees: MapTree[]): Re
   return Object.fromEntries(names.map((name) => [name, environmentOf(name, fields.get(name) ?? {})]))
 }
 
+/** Without a word, these are not taken for harmless. */
+const PRODUCTION = new Set(['production', 'prod'])
+
 function environmentOf(name: string, written: EnvironmentEntry): Environment {
-  const { auth, production = name === 'production', allow_production: allowed, why: besides, ...fields } = written
+  const { auth, production = PRODUCTION.has(name), allow_production: allowed, why: besides, ...fields } = written
   const why = typeof allowed === 'object' ? allowed.why : allowed && besides
   return {
     name,
