@@ -21,10 +21,7 @@ export async function createCutRelay(target: { host: string; port: number }): Pr
     async cut(how) {
       if (how === 'swallow') {
         isSwallowing = true
-        for (const [client, upstream] of pairs) {
-          client.pause()
-          upstream.pause()
-        }
+        for (const pair of pairs) silence(pair)
         return
       }
       await stop()
@@ -36,6 +33,10 @@ export async function createCutRelay(target: { host: string; port: number }): Pr
       if (server === undefined) await listen()
     },
     close: () => stop(),
+  }
+  const silence = ([client, upstream]: [Socket, Socket]): void => {
+    client.unpipe(upstream).pause()
+    upstream.unpipe(client).pause()
   }
   const end = ([client, upstream]: [Socket, Socket]): void => {
     client.resetAndDestroy()
@@ -64,10 +65,7 @@ export async function createCutRelay(target: { host: string; port: number }): Pr
         }
         client.pipe(upstream)
         upstream.pipe(client)
-        if (isSwallowing) {
-          client.unpipe(upstream).pause()
-          upstream.unpipe(client).pause()
-        }
+        if (isSwallowing) silence(pair)
       })
       server.once('error', reject)
       server.listen(relay.port, '127.0.0.1', () => {

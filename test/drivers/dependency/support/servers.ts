@@ -20,8 +20,10 @@ export interface TestServer {
 
 export const OWNER = { user: 'owner', password: 'owner-secret' }
 
-/** A real Postgres of its own with SCRAM logins; `hba` replaces the rules of who may log in how. */
-export async function startPostgres(options: { hba?: string; settings?: string[] } = {}): Promise<TestServer> {
+/** A real Postgres of its own with SCRAM logins; `hba` replaces the rules of who may log in how, `before` is given a folder of the server's user. */
+export async function startPostgres(
+  options: { hba?: string; settings?: string[]; before?(folder: string): void } = {},
+): Promise<TestServer> {
   const folder = mkdtempSync(join(tmpdir(), 'shiv-postgres-'))
   const user = isRoot() ? pickUnprivilegedUser(folder) : undefined
   chmodSync(folder, 0o755)
@@ -36,6 +38,7 @@ export async function startPostgres(options: { hba?: string; settings?: string[]
   const initdb = [`--pgdata=${data}`, `--username=${OWNER.user}`, `--pwfile=${passwordFile}`, '--auth=scram-sha-256']
   await execa(join(dirname(server), 'initdb'), [...initdb, '--encoding=UTF8', '--locale=C', '--no-sync'], as)
   if (options.hba) writeFileSync(join(data, 'pg_hba.conf'), options.hba)
+  options.before?.(data)
   const port = await freePort()
   const settings = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'fsync=off', ...(options.settings ?? [])]
   const child = spawn(server, ['-D', data, '-p', String(port), ...settings.flatMap((setting) => ['-c', setting])], {
