@@ -101,7 +101,7 @@ async function openShiv(changes: Partial<DependencySetting>): Promise<number> {
   }
   const dependency = await openHttpDependency(setting, {
     onEvent() {},
-    environment: { BENCH_TOKEN: 'bench-token' },
+    readToken: async () => ({ token: 'bench-token' }),
     openExchange: async () => ({ recorder: { begin: keepNothing }, async close() {} }),
   })
   return dependency.port
