@@ -1,4 +1,4 @@
-import { hostIn } from './remotes.ts'
+import { hostIn } from './remote-values.ts'
 import type { RemotePlan } from './remote.ts'
 import type { Recorder } from './recorder.ts'
 import type { KubeObject } from './types.ts'

@@ -24,3 +24,8 @@ export function remoteValues(remote: Pick<RemotePlan, 'urlTemplate'>, address: R
   })
   return { url, host, port: String(port), user, password, name: database }
 }
+
+/** The name by which pods of a namespace reach a Service. */
+export function hostIn(place: { service: string; namespace: string }, namespace: string): string {
+  return place.namespace === namespace ? place.service : `${place.service}.${place.namespace}`
+}

@@ -1,7 +1,7 @@
 import type { Model, Service } from '../spec/model.ts'
 import type { Remote } from '../spec/remote.ts'
 import { credentialsSecret, shortName } from './names.ts'
-import { remoteValues } from './remote-values.ts'
+import { hostIn, remoteValues } from './remote-values.ts'
 import type { RemoteEnvironment, RemotePlan } from './remote.ts'
 import { expandTemplate } from './template.ts'
 
@@ -50,11 +50,6 @@ function remotePlan(remote: Remote, service: Service, model: Model, form: Remote
   const { url, host, port } =
     form === 'production' ? production : remoteValues(plan, { host: hostIn(place, namespace), port: place.port })
   return { ...plan, address: { url, host, port } }
-}
-
-/** The name by which pods of a namespace reach a Service. */
-export function hostIn(place: { service: string; namespace: string }, namespace: string): string {
-  return place.namespace === namespace ? place.service : `${place.service}.${place.namespace}`
 }
 
 function isNameTaken({ inCluster, name }: Remote, model: Model): boolean {
