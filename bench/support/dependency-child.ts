@@ -23,8 +23,12 @@ const roles: Record<string, () => Promise<number>> = {
       request.on('end', () => response.end(String(received)))
     })
     server.on('upgrade', (request, socket) => {
-      const accept = createHash('sha1').update(`${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64')
-      socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`)
+      const accept = createHash('sha1')
+        .update(`${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
+        .digest('base64')
+      socket.write(
+        `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
+      )
       socket.on('error', () => socket.destroy()) // the bench hangs up
       socket.resume()
     })
@@ -49,11 +53,19 @@ const roles: Record<string, () => Promise<number>> = {
     return listen(
       createServer((request, response) => {
         pool.dispatch(
-          { method: request.method as 'GET', path: request.url!, headers: request.rawHeaders, body: request.method === 'GET' ? null : request },
+          {
+            method: request.method as 'GET',
+            path: request.url!,
+            headers: request.rawHeaders,
+            body: request.method === 'GET' ? null : request,
+          },
           {
             onConnect() {},
             onHeaders(status, headers, resume) {
-              response.writeHead(status, (headers as Buffer[]).map((header) => header.toString('latin1')))
+              response.writeHead(
+                status,
+                (headers as Buffer[]).map((header) => header.toString('latin1')),
+              )
               response.on('drain', resume)
               return true
             },
@@ -87,7 +99,11 @@ const roles: Record<string, () => Promise<number>> = {
     }),
   'shiv recording': () => openShiv({ mode: 'record', recording: { file: '', recordMissing: false, rules: noRules } }),
 }
-const noRules = { ignore: { query: [], headers: [], body: [] }, redact: { headers: [], cookies: [], body: [], patterns: [] }, order: 'any' as const }
+const noRules = {
+  ignore: { query: [], headers: [], body: [] },
+  redact: { headers: [], cookies: [], body: [], patterns: [] },
+  order: 'any' as const,
+}
 
 async function openShiv(changes: Partial<DependencySetting>): Promise<number> {
   const setting: DependencySetting = {

@@ -12,14 +12,24 @@ export interface Child {
 }
 
 /** Runs `work` with a way to begin children of this bench; ends them all. */
-export async function withChildren<T>(work: (begin: (role: string, upstream?: number) => Promise<Child>) => Promise<T>): Promise<T> {
+export async function withChildren<T>(
+  work: (begin: (role: string, upstream?: number) => Promise<Child>) => Promise<T>,
+): Promise<T> {
   // Within the checkout, so that the packages which stay outside of the bundle are found.
   const folder = await mkdtemp(join(import.meta.dirname, '..', '..', 'node_modules', '.bench-'))
   const children: ChildProcess[] = []
   try {
     const file = join(folder, 'dependency-child.mjs')
     const entry = join(import.meta.dirname, '..', '..', 'bench', 'support', 'dependency-child.ts')
-    await build({ entryPoints: [entry], outfile: file, bundle: true, platform: 'node', format: 'esm', packages: 'external', logLevel: 'error' })
+    await build({
+      entryPoints: [entry],
+      outfile: file,
+      bundle: true,
+      platform: 'node',
+      format: 'esm',
+      packages: 'external',
+      logLevel: 'error',
+    })
     return await work(async (role, upstream) => {
       const child = fork(file, [role, String(upstream ?? '')], { execArgv: ['--expose-gc'] })
       children.push(child)
@@ -190,7 +200,9 @@ export async function openWebSockets(port: number, count: number): Promise<() =>
             const socket = connect({ port, host: '127.0.0.1' })
             sockets.push(socket)
             socket.on('error', reject)
-            socket.once('data', (answer: Buffer) => (answer.toString('latin1').startsWith('HTTP/1.1 101') ? resolve() : reject(new Error('no upgrade'))))
+            socket.once('data', (answer: Buffer) =>
+              answer.toString('latin1').startsWith('HTTP/1.1 101') ? resolve() : reject(new Error('no upgrade')),
+            )
             socket.write(
               `GET /live HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n\r\n`,
             )

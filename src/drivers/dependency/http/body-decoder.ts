@@ -3,7 +3,7 @@ import type { BodyReader } from './message.ts'
 
 const MAX_SIZE_LINE = 256
 const MAX_TRAILERS = 16_384
-const SIZE_LINE = /^([0-9A-Fa-f]{1,12})(?:[\t ]*;[\t\x20-\x7e\x80-\xff]*)?$/
+const SIZE_LINE = /^([0-9A-Fa-f]{1,12})(?:;[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:=[!#$%&'*+\-.^_`|~0-9A-Za-z]+)?)*$/
 const EMPTY = Buffer.alloc(0)
 
 /** Takes a body out of the bytes of a connection. */
@@ -46,7 +46,7 @@ export class CloseDecoder implements BodyDecoder {
   }
 }
 
-/** A chunked body with its trailers (RFC 9112, 7.1). Extensions are read over. */
+/** A chunked body with its trailers (RFC 9112, 7.1). Extensions are read over, if they are plain tokens. */
 export class ChunkedDecoder implements BodyDecoder {
   isDone = false
   private state: 'size' | 'data' | 'data end' | 'trailers' = 'size'

@@ -51,7 +51,7 @@ export function createDialer(upstream: Upstream, lookup?: LookupFunction): Diale
       const giveUp = (): unknown => made?.destroy(new Error('given up'))
       stop.addEventListener('abort', giveUp)
       try {
-        if (upstream.connect) made = await upstream.connect(stop)
+        if (upstream.connect) made = await unless(stop, upstream.connect(stop))
         else {
           const options: NetConnectOpts & DuplexOptions = {
             host,
@@ -78,6 +78,22 @@ export function createDialer(upstream: Upstream, lookup?: LookupFunction): Diale
       }
     },
   }
+}
+
+/** The connection, or a rejection as soon as it is no longer wanted; one that comes later is closed. */
+function unless(stop: AbortSignal, connecting: Promise<Duplex>): Promise<Duplex> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => {
+      reject(new Error('given up'))
+      connecting.then(
+        (socket) => socket.destroy(),
+        () => {}, // it heard of the end itself
+      )
+    }
+    stop.addEventListener('abort', onAbort, { once: true })
+    if (stop.aborted) onAbort()
+    connecting.then(resolve, reject).finally(() => stop.removeEventListener('abort', onAbort))
+  })
 }
 
 function until(socket: Duplex, event: 'connect' | 'secureConnect'): Promise<void> {

@@ -53,6 +53,7 @@ export class Http1Inbound implements Inbound {
   private reader: BodyReader | undefined
   private listener: { onDrain(): void; onGone(): void } | undefined
   private isPaused = false
+  private isBodyBegun = false
   private isBodyRead: boolean
   private isAnswerBegun = false
   private isAnswered = false
@@ -95,6 +96,7 @@ export class Http1Inbound implements Inbound {
   take(bytes: Buffer): Buffer | undefined {
     const { decoder, reader } = this
     if (!decoder || !reader) return bytes
+    this.isBodyBegun = true
     const rest = decoder.push(bytes, reader)
     if (decoder.isDone) {
       this.isBodyRead = true
@@ -130,7 +132,7 @@ export class Http1Inbound implements Inbound {
 
   respond(head: ResponseHead, length: BodyLength): void {
     this.isAnswerBegun = true
-    if (!this.isBodyRead && !this.canSkip() && this.reader === undefined) this.connection.isLast = true
+    if (!this.isBodyRead && !this.canSkip() && (this.reader === undefined || !this.isBodyBegun)) this.connection.isLast = true
     const isUntilClose = length === 'unknown' && this.version === '1.0'
     if (isUntilClose) this.connection.isLast = true
     this.isChunked = length === 'unknown' && !isUntilClose

@@ -85,7 +85,7 @@ class Http2Inbound implements Inbound {
 
   /** Throws MalformedError for what HTTP/1.1 could not say either. */
   check(): void {
-    if (!/^[\x21\x22\x24-\x7e\x80-\xff]+$/.test(this.target)) throw new MalformedError('the path has characters that no path has')
+    if (!/^[\x21\x22\x24-\x7e]+$/.test(this.target)) throw new MalformedError('the path has characters that no path has')
     this.target = readTarget(this.method, this.target).target
     for (let index = 0; index < this.headers.length; index += 2)
       if (!isToken(this.headers[index]!) || !isFieldValue(this.headers[index + 1]!))

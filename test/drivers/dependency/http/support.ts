@@ -184,7 +184,7 @@ export function raw(port: number, bytes: string | Buffer, isEnough: (text: strin
 
 /** Polls until `read` gives something else than undefined or false. */
 export async function until<T>(read: () => T | undefined | false, what: string): Promise<T> {
-  for (let tries = 0; tries < 2_000; tries += 1) {
+  for (let tries = 0; tries < 10_000; tries += 1) {
     const value = read()
     if (value !== undefined && value !== false) return value
     await new Promise((resolve) => setTimeout(resolve, 5))
