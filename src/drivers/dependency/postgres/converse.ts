@@ -3,7 +3,8 @@ import type { DependencySetting } from '../../../engine/dependency-ports.ts'
 import { type Book, servedByOf } from '../stream/book.ts'
 import { carryBothWays } from '../stream/carry.ts'
 import type { Session } from './log-in.ts'
-import { errorResponse, message, readErrorFields, readStrings } from './messages.ts'
+import type { Refusal } from './judge.ts'
+import { type ErrorFields, errorResponse, message, readErrorFields, readStrings } from './messages.ts'
 import { leadsOut } from './read-only-session.ts'
 import type { ReadSql } from './read-sql.ts'
 import { createDecoys, READ_ONLY_STATE, refusalFields } from './refusal.ts'
@@ -39,20 +40,15 @@ export function converse(conversation: Conversation): Promise<void> {
   let isInTransaction = false
   let hasEnded = false
 
-  const told = ({ summary, began, sentBytes }: Unit) => ({ summary, began, sentBytes, servedBy })
-  const record = ({ unit, receivedBytes }: { unit: Unit; receivedBytes: number }): void => {
-    const status = unit.status ?? '00000'
+  const record = (unit: Unit, receivedBytes: number): void => {
+    const { summary, began, sentBytes, status = '00000', refusedWhy } = unit
     if (!isGuarded || status !== READ_ONLY_STATE) {
-      return book.record(setting, { ...told(unit), outcome: 'answered', status, receivedBytes })
+      return book.record(setting, { summary, began, sentBytes, receivedBytes, servedBy, outcome: 'answered', status })
     }
-    const refused = unit.refusedWhy ? { servedBy: 'guard' as const, cause: unit.refusedWhy } : { cause: 'the server refused it' }
-    book.record(setting, { ...told(unit), ...refused, outcome: 'refused', status, receivedBytes })
+    const refused = refusedWhy ? { servedBy: 'guard' as const, cause: refusedWhy } : { servedBy, cause: 'the server refused it' }
+    book.record(setting, { summary, began, sentBytes, receivedBytes, ...refused, outcome: 'refused', status })
   }
-  /** Whether the SQL of a message may pass, and else what goes in its place. */
-  const judge = (sql: Buffer, keep: boolean) => {
-    const reading = read(sql.toString('latin1'), keep)
-    return { ...reading, fields: reading.refusal && refusalFields(setting, reading.summary, reading.refusal) }
-  }
+  const refuse = (summary: string, refusal: Refusal): ErrorFields => refusalFields(setting, summary, refusal)
 
   const forward = createSplitter(
     {
@@ -75,28 +71,28 @@ export function converse(conversation: Conversation): Promise<void> {
         if (type === QUERY) {
           const end = body.indexOf(0)
           if (end !== body.length - 1) throw new ProtocolError('a query does not end where its message does')
-          const { summary, refusal, fields } = judge(body.subarray(0, end), false)
+          const { summary, refusal } = read(body.toString('latin1', 0, end), false)
           const unit = track.simple(summary)
-          if (fields === undefined) return bytes
-          unit.refusedWhy = refusal?.why
-          return decoys.query(fields)
+          if (refusal === undefined) return bytes
+          unit.refusedWhy = refusal.why
+          return decoys.query(refuse(summary, refusal))
         }
         if (type === PARSE) {
           const named = body.indexOf(0)
           const end = body.indexOf(0, named + 1)
           if (named < 0 || end < 0) throw new ProtocolError('a Parse message is not whole')
-          const { summary, refusal, fields } = judge(body.subarray(named + 1, end), true)
+          const { summary, refusal } = read(body.toString('latin1', named + 1, end), true)
           track.parsed(body.toString('utf8', 0, named), summary)
-          if (fields === undefined) return bytes
-          track.refused(summary, refusal?.why ?? '')
-          return decoys.parse(fields)
+          if (refusal === undefined) return bytes
+          track.refused(summary, refusal.why)
+          return decoys.parse(refuse(summary, refusal))
         }
         if (type === CALL) {
           const unit = track.simple('function call')
           if (!isGuarded) return bytes
           const refusal = { why: 'a call of a function by its number may do more than read' }
           unit.refusedWhy = refusal.why
-          return decoys.query(refusalFields(setting, unit.summary, refusal))
+          return decoys.query(refuse(unit.summary, refusal))
         }
         if (type === BIND) track.bound(readStrings(body, 2)[1] ?? '')
         else if (body[0] === 83) track.closed(readStrings(body.subarray(1), 1)[0] ?? '')
@@ -118,7 +114,7 @@ export function converse(conversation: Conversation): Promise<void> {
           isInTransaction = body[0] !== IDLE
           const over = track.ready()
           if (track.isIdle()) decoys.forget()
-          if (over) record(over)
+          if (over) record(over.unit, over.receivedBytes)
           return bytes
         }
         if (type === ERROR) {
@@ -161,7 +157,9 @@ export function converse(conversation: Conversation): Promise<void> {
     ended(by, cause) {
       const unit = track.rest()
       if (unit && by !== undefined) {
-        book.record(setting, { ...told(unit), outcome: by === 'client' ? 'aborted' : 'failed', cause, receivedBytes: 0 })
+        const { summary, began, sentBytes } = unit
+        const outcome = by === 'client' ? 'aborted' : 'failed'
+        book.record(setting, { summary, began, sentBytes, receivedBytes: 0, servedBy, outcome, cause })
       }
     },
   })

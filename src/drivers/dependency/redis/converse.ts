@@ -6,7 +6,7 @@ import { carryBothWays } from '../stream/carry.ts'
 import type { CommandTable } from './commands.ts'
 import { createCommandGuard } from './guard-commands.ts'
 import { encode, errorLine } from './resp.ts'
-import { createAnswerSplitter, RedisAnswerError } from './split-answers.ts'
+import { createAnswerSplitter, ERROR, PUSH, RedisAnswerError } from './split-answers.ts'
 import { createCommandSplitter, RedisProtocolError } from './split-commands.ts'
 
 export interface Conversation {
@@ -27,7 +27,9 @@ interface Pending {
 }
 
 /** After these, answers are no longer one for each command. */
-const LOOSE = /^(?:[sp]?(?:un)?subscribe|monitor|sync|psync|client reply)$/
+const LOOSE = new Set(
+  'subscribe psubscribe ssubscribe unsubscribe punsubscribe sunsubscribe monitor sync psync'.split(' ').concat('client reply'),
+)
 /** Commands that are remembered while their answers are awaited. */
 const MOST_PENDING = 100_000
 
@@ -50,24 +52,23 @@ export function converse({ client, upstream, setting, book, table, writeMs, reti
     sentBytes += bytes.length
     if (!upstream.destroyed) upstream.write(bytes)
   }
-  const expect = (words: string[]): void => {
-    const summary = words.join(' ').toUpperCase()
-    const command: Pending = { summary, began: performance.now(), sentBytes }
+  const expect = (name: string): void => {
+    const command: Pending = { summary: summaryOf(name), began: performance.now(), sentBytes }
     sentBytes = 0
-    if (LOOSE.test(words.join(' ')) || pending.length > MOST_PENDING) isLoose = true
+    if (LOOSE.has(name) || pending.length > MOST_PENDING) isLoose = true
     if (isLoose) book.record(setting, { ...command, servedBy, outcome: 'answered', receivedBytes: 0 })
     else pending.push(command)
-    if (words[0] === 'multi') isInMulti = true
-    if (words[0] === 'exec' || words[0] === 'discard') isInMulti = false
+    if (name === 'multi') isInMulti = true
+    else if (name === 'exec' || name === 'discard') isInMulti = false
   }
   const forward = createCommandSplitter((words, count) => {
     const fate = guard.decide(words, count)
     if (fate === 'more') return fate
-    if (fate.kind === 'answer' && fate.words[0] === 'auth' && pending.length === 0 && !isLoose) {
+    if (fate.kind === 'answer' && fate.name === 'auth' && pending.length === 0 && !isLoose) {
       client.write(fate.answer) // as nearly every connection begins; nothing is awaited before it
       return Buffer.alloc(0)
     }
-    expect(fate.words)
+    expect(fate.name)
     if (fate.kind === 'pass') return 'pass'
     if (fate.kind === 'rewrite') return fate.bytes
     decoyCount += 1
@@ -75,20 +76,22 @@ export function converse({ client, upstream, setting, book, table, writeMs, reti
     return encode([`${mark}${decoyCount}`])
   }, send)
 
-  const claim = (line: Buffer): { answer: Buffer; why?: string } | undefined => {
-    if (decoys.size === 0 || line[0] !== 45) return undefined
-    const name = decoyPattern.exec(line.toString('latin1'))?.[0] ?? ''
+  const claim = (error: Buffer): { answer: Buffer; why?: string } | undefined => {
+    if (decoys.size === 0) return undefined
+    const name = decoyPattern.exec(error.toString('latin1'))?.[0] ?? ''
     const decoy = decoys.get(name)
     decoys.delete(name)
     return decoy
   }
   const back = createAnswerSplitter(
-    (line, isPush) => {
-      const decoy = claim(line)
-      const command = isPush || isLoose ? undefined : pending.shift()
+    (type, error) => {
+      const decoy = error && claim(error)
+      const command = type === PUSH || isLoose ? undefined : pending.shift()
       if (command) {
-        const status = line[0] === 45 ? (/^\w+/.exec((decoy?.answer ?? line).toString('latin1', 1))?.[0] ?? 'ERR') : 'OK'
-        const told = { ...command, status, receivedBytes }
+        const { summary, began, sentBytes } = command
+        const line = decoy?.answer ?? error
+        const status = line?.[0] === ERROR ? (/^\w+/.exec(line.toString('latin1', 1))?.[0] ?? 'ERR') : 'OK'
+        const told = { summary, began, sentBytes, receivedBytes, status }
         receivedBytes = 0
         if (decoy?.why === undefined) book.record(setting, { ...told, servedBy, outcome: 'answered' })
         else book.record(setting, { ...told, servedBy: 'guard', outcome: 'refused', cause: decoy.why })
@@ -122,4 +125,15 @@ export function converse({ client, upstream, setting, book, table, writeMs, reti
       }
     },
   })
+}
+
+const summaries = new Map<string, string>()
+
+/** In upper case; kept, since the same names come again and again. */
+function summaryOf(name: string): string {
+  const known = summaries.get(name)
+  if (known !== undefined) return known
+  const summary = name.toUpperCase()
+  if (summaries.size < 1_000) summaries.set(name, summary)
+  return summary
 }

@@ -1,5 +1,7 @@
-/** Told at the end of each whole answer: its first line. Bytes that it returns go on in place of a one-line answer. */
-export type OnAnswer = (line: Buffer, isPush: boolean) => Buffer | undefined
+/** Told at the end of each whole answer: its type's character, and of an error its line. Bytes that it returns go on in place of that error. */
+export type OnAnswer = (type: number, error?: Buffer) => Buffer | undefined
+
+export const [ERROR, PUSH] = [45, 62]
 
 /** What the server sent is no answer of RESP2 or RESP3. */
 export class RedisAnswerError extends Error {}
@@ -7,7 +9,7 @@ export class RedisAnswerError extends Error {}
 const LF = 10
 const code = (char: string): number => char.charCodeAt(0)
 const [BULK, VERBATIM, BLOB_ERROR] = [...'$=!'].map(code)
-const [ARRAY, SET, PUSH, MAP, ATTRIBUTE] = [...'*~>%|'].map(code)
+const [ARRAY, SET, MAP, ATTRIBUTE] = [...'*~%|'].map(code)
 const LINES = new Set([...'+-:,#_('].map(code))
 
 /** Cuts a server's stream into whole answers and hands them on as they come. */
@@ -16,8 +18,8 @@ export function createAnswerSplitter(onAnswer: OnAnswer, emit: (bytes: Buffer) =
   let bytesLeft = 0
   /** How many parts each open array still lacks; the innermost last. */
   let open: number[] = []
-  /** The first line of the answer that is under way. */
-  let first: Buffer | undefined
+  /** Type of the answer that is under way; 0 between answers. */
+  let first = 0
   let isAttribute = false
 
   return (received) => {
@@ -37,13 +39,13 @@ export function createAnswerSplitter(onAnswer: OnAnswer, emit: (bytes: Buffer) =
         // Attributes are followed by the answer that they are of.
         if (open.length === 0 && isAttribute) {
           isAttribute = false
-          first = undefined
+          first = 0
           return
         }
       }
-      const line = first!
-      first = undefined
-      onAnswer(line, line[0] === PUSH)
+      const type = first
+      first = 0
+      onAnswer(type)
     }
     while (at < chunk.length) {
       if (bytesLeft > 0) {
@@ -62,8 +64,8 @@ export function createAnswerSplitter(onAnswer: OnAnswer, emit: (bytes: Buffer) =
       const type = chunk[at]!
       const next = end + 1
       if (LINES.has(type)) {
-        if (first === undefined) {
-          const instead = onAnswer(chunk.subarray(at, end - 1), false)
+        if (first === 0) {
+          const instead = type === ERROR ? onAnswer(type, chunk.subarray(at, end - 1)) : onAnswer(type)
           if (instead !== undefined) {
             flush(at)
             emit(instead)
@@ -73,9 +75,8 @@ export function createAnswerSplitter(onAnswer: OnAnswer, emit: (bytes: Buffer) =
         at = next
         continue
       }
-      const count = Number(chunk.toString('latin1', at + 1, end - 1))
-      if (!Number.isInteger(count) || count < -1) throw new RedisAnswerError('the server does not speak the protocol of Redis')
-      first ??= Buffer.from(chunk.subarray(at, end - 1))
+      const count = readCount(chunk, at + 1, end - 1)
+      if (first === 0) first = type
       at = next
       if (type === BULK || type === VERBATIM || type === BLOB_ERROR) {
         if (count < 0) close()
@@ -83,7 +84,7 @@ export function createAnswerSplitter(onAnswer: OnAnswer, emit: (bytes: Buffer) =
         continue
       }
       if (type !== ARRAY && type !== SET && type !== PUSH && type !== MAP && type !== ATTRIBUTE) {
-        throw new RedisAnswerError('the server does not speak the protocol of Redis')
+        throw notRedis()
       }
       const parts = type === MAP || type === ATTRIBUTE ? count * 2 : count
       if (type === ATTRIBUTE && open.length === 0) isAttribute = true
@@ -93,4 +94,21 @@ export function createAnswerSplitter(onAnswer: OnAnswer, emit: (bytes: Buffer) =
     }
     flush(at)
   }
+}
+
+/** A length; -1 for null. */
+function readCount(chunk: Buffer, from: number, to: number): number {
+  if (chunk[from] === 45 && chunk[from + 1] === 49 && to === from + 2) return -1
+  let value = 0
+  for (let at = from; at < to; at += 1) {
+    const digit = chunk[at]! - 48
+    if (digit < 0 || digit > 9) throw notRedis()
+    value = value * 10 + digit
+  }
+  if (to <= from || value > Number.MAX_SAFE_INTEGER) throw notRedis()
+  return value
+}
+
+function notRedis(): RedisAnswerError {
+  return new RedisAnswerError('the server does not speak the protocol of Redis')
 }

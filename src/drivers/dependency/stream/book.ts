@@ -63,9 +63,20 @@ export function createBook(onEvent: (event: DependencyEvent) => void): Book {
         answers += 1
         book.prove()
       }
-      const { began: _, latencyMs: _latency, ...told } = entry
-      const { name: dependency, protocol } = setting
-      onEvent({ dependency, time: Date.now() - durationMs, durationMs, protocol, ...told })
+      // Field by field: this runs for every query.
+      onEvent({
+        dependency: setting.name,
+        time: Date.now() - durationMs,
+        durationMs,
+        protocol: setting.protocol,
+        summary: entry.summary,
+        outcome: entry.outcome,
+        status: entry.status,
+        servedBy: entry.servedBy,
+        cause: entry.cause,
+        sentBytes: entry.sentBytes,
+        receivedBytes: entry.receivedBytes,
+      })
     },
     prove() {
       state = 'ready'

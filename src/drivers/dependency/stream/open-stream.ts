@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { Duplex } from 'node:stream'
 import { ShivError } from '../../../core/errors.ts'
 import type { DependencyEvent, DependencySetting, OpenDependency, Upstream } from '../../../engine/dependency-ports.ts'
@@ -44,10 +45,10 @@ export async function openStream(
 ): Promise<OpenDependency> {
   checkSetting(protocol, first)
   const book = createBook(options.onEvent)
-  const closed = new AbortController()
+  const closed = forMany(new AbortController())
   const clients = new Set<Duplex>()
   let setting = first
-  let retire = new AbortController()
+  let retire = forMany(new AbortController())
   const serving = new Set<Promise<void>>()
 
   const accept = (client: Duplex): void => {
@@ -84,7 +85,7 @@ export async function openStream(
       setting = next
       if (!leadsElsewhere) return
       const old = retire
-      retire = new AbortController()
+      retire = forMany(new AbortController())
       book.doubt()
       old.abort()
       watch()
@@ -97,6 +98,12 @@ export async function openStream(
       await Promise.all([ended, ...serving])
     },
   }
+}
+
+/** Every connection listens to it, which Node would take for a leak. */
+function forMany(controller: AbortController): AbortController {
+  setMaxListeners(0, controller.signal)
+  return controller
 }
 
 /** What a connection was made for; while it stays the same, connections may stay. */
