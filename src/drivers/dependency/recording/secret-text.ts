@@ -20,7 +20,8 @@ const FORMS = new RegExp(
 const IN_ADDRESS = /:\/\/[^\s/?#:@"'<>]{0,200}:([^\s/?#@"'<>]{1,1000})@/g
 const AFTER_SCHEME = /\b(?:Bearer|Basic)\s{1,5}((?=[\w.~+/-]*\d)[\w.~+/-]{8,}=*)/gi
 /** Without one of these in a text no name in it is secret. */
-const SECRET_WORD = /pass|pwd|secret|token|key|cred|csrf|xsrf|auth|signature|bearer|cookie|cvv|cvc|otp|pin|pan|ssn|sid|sig|jwt|card|code|saml|session|connection|assertion|verifier/i
+const SECRET_WORD =
+  /pass|pwd|secret|token|key|cred|csrf|xsrf|auth|signature|bearer|cookie|cvv|cvc|otp|pin|pan|ssn|sid|sig|jwt|card|code|saml|session|connection|assertion|verifier/i
 /** `name = `, `"name": `, `PASSWORD '`, also within a text that was escaped once more; what follows is the value. */
 const NAME =
   /(?<![\w$])(?:\\{0,8}["'])?(?<name>[A-Za-z_$][\w.$-]{0,80})(?:\[\d{0,5}\])?(?:\\{0,8}["'])?(?:\s{0,5}(?:=>|[:=])\s{0,5}|\s{1,5}(?='))/g
@@ -63,7 +64,8 @@ export function redactText(
   result = result.replace(AFTER_SCHEME, (found, word: string) => replaceLast(found, word, hide(word)))
   if (SECRET_WORD.test(result)) {
     if (/[:=']/.test(result)) result = hideNamed(result, hide)
-    if (result.includes('</')) result = result.replace(ELEMENT, (whole, name: string, value: string) => hideElement(whole, name, value, hide))
+    if (result.includes('</'))
+      result = result.replace(ELEMENT, (whole, name: string, value: string) => hideElement(whole, name, value, hide))
   }
   if (result.length >= 13) result = result.replace(CARD, (found) => (isCard(found) ? hide(found) : found))
   if (depth >= DEEPEST) return result
@@ -75,7 +77,7 @@ export function redactText(
 }
 
 /** In bytes that are no text three letters and a colon are chance, not a name. */
-const SHORTEST_NAME_IN_BYTES = 6
+const SHORTEST_NAME_IN_BYTES = 5
 
 /** Whether bytes that are no text hold something that would be hidden in a text; UTF-16 is seen as well. */
 export function holdsSecret(bytes: Buffer, secrets: Placeholders, patterns: readonly RegExp[]): boolean {
@@ -85,11 +87,22 @@ export function holdsSecret(bytes: Buffer, secrets: Placeholders, patterns: read
 
 function isSeen(text: string, secrets: Placeholders, patterns: readonly RegExp[]): boolean {
   const hide = (value: string): string => secrets.probe().hide(value)
-  if (secrets.known.replace(text, hide) !== text) return true
+  const isNamed = (): boolean => SECRET_WORD.test(text) && hideNamed(text, hide, SHORTEST_NAME_IN_BYTES) !== text
+  return holdsForm(text, secrets, patterns) || isNamed()
+}
+
+/** Whether a value in a text is told to be secret by itself, without the name beside it. Each sign is looked at once for each form. */
+export function holdsForm(text: string, secrets: Placeholders, patterns: readonly RegExp[]): boolean {
+  if (secrets.known.replace(text, () => '') !== text) return true
   if ([...patterns, FORMS, IN_ADDRESS, AFTER_SCHEME].some((pattern) => text.search(pattern) >= 0)) return true
-  if (SECRET_WORD.test(text) && hideNamed(text, hide, SHORTEST_NAME_IN_BYTES) !== text) return true
   if ((text.match(CARD) ?? []).some(isCard)) return true
-  return (text.match(ENCODED) ?? []).some((run) => holds(run, (inner) => redactText(inner, secrets.probe(), patterns, () => undefined, 1) !== inner))
+  const isSecret = (inner: string): boolean => redactText(inner, secrets.probe(), patterns, () => undefined, 1) !== inner
+  return (text.match(ENCODED) ?? []).some((run) => hideEncoded(run, isSecret, () => '') !== run)
+}
+
+/** Whether a text could name a secret, or be one in another coding: if not, and if `holdsForm` saw nothing, there is none in it. */
+export function mayNameSecret(text: string): boolean {
+  return SECRET_WORD.test(text) || text.includes('%')
 }
 
 function hideNamed(text: string, hide: (value: string) => string, shortest = 0): string {
@@ -142,7 +155,9 @@ function holds(run: string, isSecret: (text: string) => boolean): boolean {
 
 /** Whether the first bytes are those of a text or of gzip: most words and numbers of a text are no base64, and are told so at once. */
 function mayBeText(start: Buffer): boolean {
-  return start[0] === 0x1f || !start.some((byte) => (byte < 0x20 && byte !== 0x09 && byte !== 0x0a && byte !== 0x0d) || byte > 0xf4)
+  return (
+    start[0] === 0x1f || !start.some((byte) => (byte < 0x20 && byte !== 0x09 && byte !== 0x0a && byte !== 0x0d) || byte > 0xf4)
+  )
 }
 
 function unpack(bytes: Buffer): Buffer | undefined {

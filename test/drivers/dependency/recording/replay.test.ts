@@ -3,7 +3,19 @@ import { join } from 'node:path'
 import { brotliCompressSync, deflateSync, gunzipSync, gzipSync } from 'node:zlib'
 import { expect, test } from 'vitest'
 import { openExchange } from '../../../../src/drivers/dependency/recording/open-exchange.ts'
-import { chunksFor, contentsOf, header, played, readAnswer, record, replay, requestHead, settingOf, tempFolder, unmatched } from './traffic.ts'
+import {
+  chunksFor,
+  contentsOf,
+  header,
+  played,
+  readAnswer,
+  record,
+  replay,
+  requestHead,
+  settingOf,
+  tempFolder,
+  unmatched,
+} from './traffic.ts'
 import type { Traffic } from './traffic.ts'
 
 const JSON_TYPE = ['Content-Type', 'application/json']
@@ -41,7 +53,12 @@ test('the date of an answer is that of its playing', async () => {
 test('a coded body is held without its coding, and coded again for who takes it', async () => {
   const file = fileIn()
   const text = JSON.stringify({ list: Array.from({ length: 50 }, (_, at) => `item ${at}`) })
-  const codings = { gzip: gzipSync(text), deflate: deflateSync(text), br: brotliCompressSync(text), 'br, gzip': gzipSync(brotliCompressSync(text)) }
+  const codings = {
+    gzip: gzipSync(text),
+    deflate: deflateSync(text),
+    br: brotliCompressSync(text),
+    'br, gzip': gzipSync(brotliCompressSync(text)),
+  }
   await record(
     file,
     Object.entries(codings).map(([coding, body], at) => ({
@@ -50,7 +67,9 @@ test('a coded body is held without its coding, and coded again for who takes it'
     })),
   )
   expect(readFileSync(file, 'utf8').match(/item 49/g)).toHaveLength(4)
-  const [plain, coded] = (await replay(file, [{ target: '/0' }, { target: '/0', headers: ['Accept-Encoding', 'br, gzip'] }])).map(played)
+  const [plain, coded] = (await replay(file, [{ target: '/0' }, { target: '/0', headers: ['Accept-Encoding', 'br, gzip'] }])).map(
+    played,
+  )
   expect([plain!.body.toString(), header(plain!.headers, 'content-encoding')]).toEqual([text, undefined])
   expect(header(plain!.headers, 'content-length')).toBe(String(text.length))
   expect([gunzipSync(coded!.body).toString(), header(coded!.headers, 'content-encoding')]).toEqual([text, 'gzip'])
@@ -62,7 +81,11 @@ test('HEAD, 204 and 304 have no body and keep their fields', async () => {
   await record(file, [
     { method: 'HEAD', target: '/a', answer: { headers: ['Content-Length', '1234'] } },
     { method: 'DELETE', target: '/a', answer: { status: 204, statusText: 'No Content' } },
-    { target: '/a', headers: ['If-None-Match', '"1"'], answer: { status: 304, statusText: 'Not Modified', headers: ['ETag', '"1"'] } },
+    {
+      target: '/a',
+      headers: ['If-None-Match', '"1"'],
+      answer: { status: 304, statusText: 'Not Modified', headers: ['ETag', '"1"'] },
+    },
     { target: '/a', answer: { headers: ['ETag', '"1"'], body: 'text' } },
   ])
   const [head, gone, same, whole] = (
@@ -109,13 +132,20 @@ test('a body of more than 1 MB is a file of its own beside the recording, and is
   expect(played(answers[0]).body.toString() === text).toBe(true)
   expect(played(answers[1]).body.equals(picture)).toBe(true)
   expect(played(answers[2]).status).toBe(200)
-  const [other] = await replay(file, [{ method: 'PUT', target: '/picture', headers: ['Content-Type', 'image/png'], body: picture.subarray(1) }])
+  const [other] = await replay(file, [
+    { method: 'PUT', target: '/picture', headers: ['Content-Type', 'image/png'], body: picture.subarray(1) },
+  ])
   expect(unmatched(other).difference).toEqual(['body: another content'])
 })
 
 test('a text too large to be looked at is not written, and its answer says why it cannot be played', async () => {
   const file = fileIn()
-  await record(file, [{ target: '/dump', answer: { headers: ['Content-Type', 'text/csv'], body: Buffer.alloc(9 * 1024 * 1024, 'a,b\n') } }], {}, 65_536)
+  await record(
+    file,
+    [{ target: '/dump', answer: { headers: ['Content-Type', 'text/csv'], body: Buffer.alloc(9 * 1024 * 1024, 'a,b\n') } }],
+    {},
+    65_536,
+  )
   expect(contentsOf(join(file, '..')).map(({ path }) => path)).toEqual([file])
   expect(unmatched((await replay(file, [{ target: '/dump' }]))[0]).message).toBe(
     'The answer to GET /dump was recorded without its content: it is larger than 8388608 bytes, too large to be looked at.',
@@ -152,7 +182,13 @@ test('requests are equal whatever the order of parameters and JSON fields, the c
     { target: '/a%7Eb?x=1&x=2&y=%20', answer: { body: 'query' } },
     post('/json', { a: 1, b: [{ c: 1.5, d: null }] }),
     { ...multipart('----one'), answer: { body: 'parts' } },
-    { method: 'POST', target: '/form', headers: ['Content-Type', 'application/x-www-form-urlencoded'], body: 'a=1&b=2', answer: { body: 'form' } },
+    {
+      method: 'POST',
+      target: '/form',
+      headers: ['Content-Type', 'application/x-www-form-urlencoded'],
+      body: 'a=1&b=2',
+      answer: { body: 'form' },
+    },
   ])
   const answers = await replay(file, [
     { target: '/a~b?y=+&x=1&x=2' },
@@ -190,14 +226,23 @@ test('a request that was not recorded is refused with the nearest one and what d
     difference: ['query page: "3", recorded "2"', 'query size: missing, recorded "10"', 'query sort: "up", not recorded'],
     hint: 'record it: set the mode of billing to record, and send it again',
   })
-  expect(amount).toMatchObject({ message: 'No recorded POST /orders has this body.', difference: ['body $.amount: 5, recorded 7'] })
-  expect(path).toMatchObject({ message: 'No GET /customers/9 is recorded.', nearest: 'GET /customers', difference: ['path /customers/9, recorded /customers'] })
+  expect(amount).toMatchObject({
+    message: 'No recorded POST /orders has this body.',
+    difference: ['body $.amount: 5, recorded 7'],
+  })
+  expect(path).toMatchObject({
+    message: 'No GET /customers/9 is recorded.',
+    nearest: 'GET /customers',
+    difference: ['path /customers/9, recorded /customers'],
+  })
 })
 
 test('what is on the ignore lists does not count', async () => {
   const file = fileIn()
   const rules = { ignore: { query: ['at'], headers: ['range'], body: ['$.sent', '$.lines[*].id'] } }
-  await record(file, [{ ...post('/orders?at=1', { sent: 1, lines: [{ id: 1, n: 2 }] }), headers: [...JSON_TYPE, 'Range', 'bytes=0-1'] }])
+  await record(file, [
+    { ...post('/orders?at=1', { sent: 1, lines: [{ id: 1, n: 2 }] }), headers: [...JSON_TYPE, 'Range', 'bytes=0-1'] },
+  ])
   const request = { method: 'POST', target: '/orders?at=2', headers: JSON_TYPE, body: '{"lines":[{"id":9,"n":2}],"sent":3}' }
   expect(played((await replay(file, [request], rules))[0]).status).toBe(201)
   expect(unmatched((await replay(file, [request]))[0]).message).toBe(
@@ -212,7 +257,11 @@ test('fields that choose an answer count: Range, conditions, and what its Vary n
     headers: ['Accept-Language', language],
     answer: { headers: ['Vary', 'Accept-Language, Accept-Encoding'], body: language },
   })
-  await record(file, [answerIn('de'), answerIn('en'), { target: '/file', headers: ['Range', 'bytes=0-3'], answer: { status: 206, body: 'part' } }])
+  await record(file, [
+    answerIn('de'),
+    answerIn('en'),
+    { target: '/file', headers: ['Range', 'bytes=0-3'], answer: { status: 206, body: 'part' } },
+  ])
   const answers = await replay(file, [
     { target: '/text', headers: ['accept-language', 'en', 'Accept-Encoding', 'zstd'] },
     { target: '/text', headers: ['accept-language', 'de'] },
@@ -227,7 +276,9 @@ test('fields that choose an answer count: Range, conditions, and what its Vary n
 test('ordered: equal requests are answered in their order, each as often as it came, the last again and again', async () => {
   const file = fileIn()
   const state = (text: string): Traffic => ({ target: '/state', answer: { body: text } })
-  await record(file, [state('new'), state('new'), { target: '/other', answer: {} }, state('paid'), state('new')], { order: 'ordered' })
+  await record(file, [state('new'), state('new'), { target: '/other', answer: {} }, state('paid'), state('new')], {
+    order: 'ordered',
+  })
   const asked = Array.from({ length: 6 }, () => ({ target: '/state' }))
   const inOrder = await replay(file, asked, { order: 'ordered' })
   expect(inOrder.map((answer) => played(answer).body.toString())).toEqual(['new', 'new', 'paid', 'new', 'new', 'new'])
@@ -239,7 +290,8 @@ test('record-missing plays what is there and records the rest, which the next re
   const file = fileIn()
   await record(file, [{ target: '/old', answer: { body: 'from the recording' } }])
   const exchange = await openExchange(settingOf(file, 'replay', {}, { recordMissing: true }))
-  const ask = async (target: string) => readAnswer(await exchange.player!.answer(requestHead({ target }), chunksFor(''), AbortSignal.timeout(5000)))
+  const ask = async (target: string) =>
+    readAnswer(await exchange.player!.answer(requestHead({ target }), chunksFor(''), AbortSignal.timeout(5000)))
   expect(played(await ask('/old')).body.toString()).toBe('from the recording')
   unmatched(await ask('/new'))
   const capture = exchange.recorder!.begin(requestHead({ target: '/new' }))
@@ -259,7 +311,8 @@ test('a recording that is edited while it is played is read again; a broken one 
   const file = fileIn()
   await record(file, [{ target: '/a', answer: { body: 'one' } }])
   const exchange = await openExchange(settingOf(file, 'replay'))
-  const ask = async () => readAnswer(await exchange.player!.answer(requestHead({ target: '/a' }), chunksFor(''), AbortSignal.timeout(5000)))
+  const ask = async () =>
+    readAnswer(await exchange.player!.answer(requestHead({ target: '/a' }), chunksFor(''), AbortSignal.timeout(5000)))
   expect(played(await ask()).body.toString()).toBe('one')
   const text = readFileSync(file, 'utf8')
   writeFileSync(file, text.replace('"text": "one"', '"text": "edited"'))
@@ -272,8 +325,12 @@ test('a recording that is edited while it is played is read again; a broken one 
 test('a recording that is not there, and one that two would write', async () => {
   const file = fileIn()
   await expect(openExchange(settingOf(file, 'replay'))).rejects.toMatchObject({ code: 'RECORDING_MISSING', exit: 2 })
-  await expect(openExchange(settingOf(file, 'record', { redact: { patterns: ['('] } }))).rejects.toMatchObject({ code: 'RECORDING_RULE_INVALID' })
-  await expect(openExchange(settingOf(file, 'record', { redact: { body: ['a.b'] } }))).rejects.toMatchObject({ code: 'RECORDING_RULE_INVALID' })
+  await expect(openExchange(settingOf(file, 'record', { redact: { patterns: ['('] } }))).rejects.toMatchObject({
+    code: 'RECORDING_RULE_INVALID',
+  })
+  await expect(openExchange(settingOf(file, 'record', { redact: { body: ['a.b'] } }))).rejects.toMatchObject({
+    code: 'RECORDING_RULE_INVALID',
+  })
   const first = await openExchange(settingOf(file, 'record'))
   const second = await openExchange(settingOf(file, 'record'))
   await first.close()

@@ -111,7 +111,11 @@ export async function replay(
   const exchange = await openExchange(settingOf(file, 'replay', rules))
   const answers: (Played | Unmatched)[] = []
   for (const request of requests) {
-    answers.push(await readAnswer(await exchange.player!.answer(requestHead(request), chunksFor(request.body), new AbortController().signal)))
+    answers.push(
+      await readAnswer(
+        await exchange.player!.answer(requestHead(request), chunksFor(request.body), new AbortController().signal),
+      ),
+    )
   }
   await exchange.close()
   return answers
