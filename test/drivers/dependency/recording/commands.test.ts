@@ -60,7 +60,7 @@ test('any exchange is played as it was recorded, byte for byte, one line each, t
       fc.uniqueArray(fc.tuple(request, fc.array(frame, { maxLength: 3 })), {
         selector: ([{ command }]) => command,
         minLength: 1,
-          maxLength: 5,
+        maxLength: 5,
       }),
       async (list) => {
         const file = join(tempFolder(), 'a.har')
