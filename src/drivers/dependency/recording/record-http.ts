@@ -159,6 +159,7 @@ class Conversation {
   }
 
   result(): { messages: CapturedMessage[] } | { why: string } {
+    if (!this.#readers.send.isWhole || !this.#readers.receive.isWhole) this.#why ??= 'it ended within a message'
     return this.#why === undefined ? { messages: this.#messages } : { why: this.#why }
   }
 }

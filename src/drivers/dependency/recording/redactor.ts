@@ -5,7 +5,7 @@ import { compileJsonPath, showPlace, type JsonPath, type JsonStep } from './json
 import { isJsonFault, readJson, type JsonNode } from './json-tree.ts'
 import { KnownSecrets, Placeholders, isPlaceholder } from './placeholder.ts'
 import { isSecretName, isSecretParameter } from './secret-names.ts'
-import { holdsSecret, redactText } from './secret-text.ts'
+import { holdsForm, holdsSecret, mayNameSecret, redactText } from './secret-text.ts'
 
 /** One header field or parameter, as HAR writes it. */
 export interface NameValue {
@@ -43,6 +43,8 @@ function compilePattern(pattern: string): RegExp {
     })
   }
 }
+
+const JSON_START = /^\s*[{["]/
 
 /** Takes the secrets out of one exchange. What is already a placeholder stays, so redacting twice is redacting once. */
 export class Redactor {
@@ -102,7 +104,7 @@ export class Redactor {
 
   /** Any text; JSON, and lines of JSON (NDJSON, server-sent events), by their fields too. */
   text(text: string): string {
-    return this.#noted('text', text, this.#inside(text, this.#secrets, 0) ?? this.#lines(text))
+    return this.#inside(text, this.#secrets, 0) ?? this.#noted('text', text, this.#lines(text))
   }
 
   /** Whether what has this name (a part of a form, a column, a field of a message) is hidden, whatever it is. */
@@ -177,9 +179,15 @@ export class Redactor {
 
   /** A text that is JSON, redacted by its fields; undefined when it is none. */
   #inside(text: string, secrets: Placeholders, depth: number): string | undefined {
-    if (depth > 3 || !/^\s*[{["]/.test(text)) return undefined
+    if (depth > 3 || !JSON_START.test(text)) return undefined
     const tree = readJson(text)
     if (isJsonFault(tree)) return undefined
+    // Most texts hold no secret at all, and one look at the whole is much cheaper than one at each value.
+    const isClean = !holdsForm(text, secrets, this.#rules.patterns)
+    const isHarmless = (node: JsonNode): boolean => {
+      if (!isClean || text.slice(node.start, node.end).includes('\\')) return false
+      return node.kind !== 'string' || !(mayNameSecret(node.value) || JSON_START.test(node.value))
+    }
     const cuts: { start: number; end: number; by: string }[] = []
     const place: JsonStep[] = []
     const under = (step: JsonStep, node: JsonNode, isHidden: boolean): void => {
@@ -190,13 +198,14 @@ export class Redactor {
     const visit = (node: JsonNode, isHidden: boolean): void => {
       if (node.kind === 'object') {
         for (const { key, keyStart, keyEnd, value } of node.members) {
-          const shown = this.#free(key, secrets, depth + 1)
+          const isPlain = isClean && !text.slice(keyStart, keyEnd).includes('\\')
+          const shown = isPlain ? key : this.#free(key, secrets, depth + 1)
           if (shown !== key) cuts.push({ start: keyStart, end: keyEnd, by: JSON.stringify(shown) })
           under(key, value, isHidden || isSecretName(key))
         }
       } else if (node.kind === 'array') {
         node.items.forEach((item, index) => under(index, item, isHidden))
-      } else if (node.kind !== 'literal') {
+      } else if (node.kind !== 'literal' && (isHidden || !isHarmless(node))) {
         const by = this.#leaf(node, text.slice(node.start, node.end), isHidden, secrets, depth)
         if (by === undefined) return
         cuts.push({ start: node.start, end: node.end, by })

@@ -29,7 +29,7 @@ const VALUE =
   /(?<open>\\+["'])[\s\S]*?(?:\k<open>|$)|"(?:[^"\\]|\\[\s\S])*(?:"|$)|'(?:[^'\\]|\\[\s\S]|'')*(?:'|$)|[^\s&,;<>"'{}()[\]\\]+/y
 const NO_SECRET = /^(?:true|false|null|none|nil|undefined|)$/i
 const ELEMENT = /<([A-Za-z_][\w:.-]{0,80})(?:\s[^<>]{0,1000})?>((?:<!\[CDATA\[[\s\S]{0,20000}?\]\]>|[^<])+)<\/\1\s*>/g
-const CARD = /(?<![\d.-])(?:\d[ -]?){12,18}\d(?![\d.-])/g
+const CARD = /(?<![\dA-Za-z.-])(?:\d[ -]?){12,18}\d(?![\dA-Za-z.-])/g
 const CARD_PREFIX =
   /^(?:4(?:\d{12}|\d{15}|\d{18})|(?:5[1-5]|2[2-7])\d{14}|3[47]\d{13}|3[068]\d{12}|(?:6011|65\d\d|35\d\d)\d{12}|62\d{14,17})$/
 const PERCENT = /[\w.~+-]{0,60}(?:%[0-9A-Fa-f]{2}[\w.~+-]{0,500})+/g
@@ -77,7 +77,7 @@ export function redactText(
 }
 
 /** In bytes that are no text three letters and a colon are chance, not a name. */
-const SHORTEST_NAME_IN_BYTES = 6
+const SHORTEST_NAME_IN_BYTES = 5
 
 /** Whether bytes that are no text hold something that would be hidden in a text; UTF-16 is seen as well. */
 export function holdsSecret(bytes: Buffer, secrets: Placeholders, patterns: readonly RegExp[]): boolean {
@@ -87,13 +87,22 @@ export function holdsSecret(bytes: Buffer, secrets: Placeholders, patterns: read
 
 function isSeen(text: string, secrets: Placeholders, patterns: readonly RegExp[]): boolean {
   const hide = (value: string): string => secrets.probe().hide(value)
-  if (secrets.known.replace(text, hide) !== text) return true
+  const isNamed = (): boolean => SECRET_WORD.test(text) && hideNamed(text, hide, SHORTEST_NAME_IN_BYTES) !== text
+  return holdsForm(text, secrets, patterns) || isNamed()
+}
+
+/** Whether a value in a text is told to be secret by itself, without the name beside it. Each sign is looked at once for each form. */
+export function holdsForm(text: string, secrets: Placeholders, patterns: readonly RegExp[]): boolean {
+  if (secrets.known.replace(text, () => '') !== text) return true
   if ([...patterns, FORMS, IN_ADDRESS, AFTER_SCHEME].some((pattern) => text.search(pattern) >= 0)) return true
-  if (SECRET_WORD.test(text) && hideNamed(text, hide, SHORTEST_NAME_IN_BYTES) !== text) return true
   if ((text.match(CARD) ?? []).some(isCard)) return true
-  return (text.match(ENCODED) ?? []).some((run) =>
-    holds(run, (inner) => redactText(inner, secrets.probe(), patterns, () => undefined, 1) !== inner),
-  )
+  const isSecret = (inner: string): boolean => redactText(inner, secrets.probe(), patterns, () => undefined, 1) !== inner
+  return (text.match(ENCODED) ?? []).some((run) => hideEncoded(run, isSecret, () => '') !== run)
+}
+
+/** Whether a text could name a secret, or be one in another coding: if not, and if `holdsForm` saw nothing, there is none in it. */
+export function mayNameSecret(text: string): boolean {
+  return SECRET_WORD.test(text) || text.includes('%')
 }
 
 function hideNamed(text: string, hide: (value: string) => string, shortest = 0): string {

@@ -8,6 +8,7 @@ export interface Frame {
   data: Buffer
 }
 
+const NO_WEBSOCKET = 'the bytes are not those of a WebSocket'
 const LARGEST_MESSAGE = 8 * 1024 * 1024
 const DEFLATE_TAIL = Buffer.from([0, 0, 0xff, 0xff])
 const DEFLATE_WINDOW = 32 * 1024
@@ -19,6 +20,11 @@ export class FrameReader {
   #opcode = 0
   #isDeflated = false
   #window: Buffer = Buffer.alloc(0)
+
+  /** Whether what came so far ends with a message. */
+  get isWhole(): boolean {
+    return this.#rest.length === 0 && this.#parts.length === 0
+  }
 
   /** The messages that a chunk completes. Throws when the bytes are not WebSocket's, or a message is larger than 8 MiB. */
   add(chunk: Buffer): Frame[] {
@@ -47,14 +53,15 @@ export class FrameReader {
     const start = maskAt + (second >= 0x80 ? 4 : 0)
     if (bytes.length < start) return undefined
     const length = extended === 0 ? short : extended === 2 ? bytes.readUInt16BE(2) : Number(bytes.readBigUInt64BE(2))
+    const isControl = (first & 0x08) !== 0
+    if ((first & 0x30) !== 0 || (isControl && (first < 0x80 || extended > 0))) throw new Error(NO_WEBSOCKET)
     if (length > LARGEST_MESSAGE) throw new Error('a message is too large to be looked at')
     const mask = second >= 0x80 ? bytes.subarray(maskAt, start) : undefined
     return { isFinal: first >= 0x80, isDeflated: (first & 0x40) !== 0, opcode: first & 0x0f, mask, start, length }
   }
 
   #fragment(head: { isFinal: boolean; isDeflated: boolean; opcode: number }, payload: Buffer): Frame | undefined {
-    if (head.opcode > 2 || (head.opcode === 0) !== this.#parts.length > 0)
-      throw new Error('the bytes are not those of a WebSocket')
+    if (head.opcode > 2 || (head.opcode === 0) !== this.#parts.length > 0) throw new Error(NO_WEBSOCKET)
     if (head.opcode !== 0) [this.#opcode, this.#isDeflated] = [head.opcode, head.isDeflated]
     this.#parts.push(payload)
     if (this.#parts.reduce((sum, part) => sum + part.length, 0) > LARGEST_MESSAGE)
