@@ -8,6 +8,8 @@ import { stringify } from 'yaml'
 import { askRedis } from '../../src/drivers/database/redis-client.ts'
 import type { DependenciesResult, DependencyStatus, WireEvent } from '../../src/wire/messages.ts'
 import { asOwner, startPostgres, startRedis, type TestServer } from '../drivers/dependency/support/servers.ts'
+import { blocksOf } from '../docs/pages.ts'
+import { commandsOf } from '../docs/reader.ts'
 import { until } from '../support/daemon.ts'
 import { openShiv, readRun, shivBin, tinyService, writeTree, type OwnShiv } from '../support/own-shiv.ts'
 import { startStagingApi, type StagingApi } from '../support/staging/api-server.ts'
@@ -194,6 +196,22 @@ describe('switched while everything runs', () => {
     expect(await codeOf('mode', 'billing', 'locl')).toEqual([2, 'CLI_BAD_VALUE'])
     expect((await list()).map(({ mode }) => mode)).toEqual(['staging', 'staging', 'staging', 'staging'])
   })
+})
+
+it('does what docs/proxy.md shows, command by command', async () => {
+  const commands = blocksOf('docs/proxy.md', 'sh').flatMap(commandsOf)
+  expect(commands.length).toBeGreaterThan(5)
+  for (const command of commands) await own.shiv(command.split(' ').slice(1), { cwd: shop })
+  expect(await own.shiv(['proxy', 'check', 'recordings/all.har'], { cwd: shop })).toContain('can be played')
+})
+
+it('finds what is wrong with a recording, and says where', async () => {
+  const text = readFileSync(join(shop, 'recordings/ledger.har'), 'utf8')
+  await writeFile(join(shop, 'recordings/broken.har'), text.replace('"method": "GET"', '"method": 7'))
+  const { exitCode, stderr } = await attempt(['proxy', 'check', 'recordings/broken.har', '--json'])
+  const { error } = JSON.parse(String(stderr)) as { error: { code: string; faults: { code: string; line: number }[] } }
+  expect([exitCode, error.code, error.faults[0]?.code]).toEqual([4, 'RECORDING_FAULTS', 'RECORDING_BAD_FIELD'])
+  expect(error.faults[0]!.line).toBeGreaterThan(1)
 })
 
 describe('production', () => {
