@@ -211,13 +211,13 @@ describe('with its run', () => {
 
   it('that cannot be served does not keep a run from coming back after a daemon', async () => {
     await start()
-    driver.failures.set('users-db', new ShivError('the recording is gone', { code: 'RECORDING_MISSING' }))
+    driver.failures.set('invoices', new ShivError('the recording is gone', { code: 'RECORDING_MISSING' }))
     await reopen()
     const [invoices, users] = await list()
-    expect(invoices?.error).toBeUndefined()
-    expect(users?.error?.code).toBe('RECORDING_MISSING')
-    expect(users?.port).toBeUndefined()
-    expect((await start()).run.dependencies?.[1]?.error).toBeUndefined()
+    expect([invoices?.error?.code, invoices?.port]).toEqual(['RECORDING_MISSING', undefined])
+    expect(users?.error).toBeUndefined()
+    expect(await read(users?.port)).toContain('users-db staging')
+    expect((await start()).run.dependencies?.[0]?.error).toBeUndefined()
   })
 })
 
@@ -269,6 +269,7 @@ describe('a mode that is switched', () => {
     driver.failures.set('invoices', new ShivError('not there', { code: 'RECORDING_MISSING' }))
     expect(await code(mode('invoices', 'replay'))).toBe('RECORDING_MISSING')
     expect((await list())[0]?.mode).toBe('staging')
+    expect((await start()).run.dependencies?.[0]?.mode).toBe('staging')
     await reopen()
     expect((await list())[0]?.mode).toBe('staging')
   })

@@ -7,6 +7,7 @@ import type { Duplex } from 'node:stream'
 /** What the API server of a staging that tests make knows of one namespace. */
 export interface StagingObjects {
   namespace: string
+  /** The one that is taken now. */
   token: string
   /** Services, and the port of this machine that the pod behind each is. */
   services: Record<string, number>
@@ -26,7 +27,7 @@ export interface StagingApi {
  * WebSocket to ports of this machine. It stands in where a test has no cluster; the same is asked of a real one elsewhere.
  */
 export async function startStagingApi(tls: { cert: string; key: string }, objects: StagingObjects): Promise<StagingApi> {
-  const { namespace, services, secrets, token } = objects
+  const { namespace, services, secrets } = objects
   const api: StagingApi = { port: 0, forwards: 0, end: async () => {} }
   const sockets = new Set<Duplex>()
   const answerTo = (path: string): unknown => {
@@ -43,7 +44,7 @@ export async function startStagingApi(tls: { cert: string; key: string }, object
     }
     return undefined
   }
-  const isKnown = ({ headers }: IncomingMessage): boolean => headers.authorization === `Bearer ${token}`
+  const isKnown = ({ headers }: IncomingMessage): boolean => headers.authorization === `Bearer ${objects.token}`
   const server = createServer(tls, (request, response) => {
     const answer = isKnown(request) ? answerTo(request.url ?? '') : undefined
     response.writeHead(isKnown(request) ? (answer ? 200 : 404) : 401, { 'content-type': 'application/json' })
