@@ -213,6 +213,9 @@ test('what may only be read is refused, at once and when it is switched to', asy
   expect(() => one.dependency.set({ ...setting, mode: 'record' })).toThrow(
     expect.objectContaining({ code: 'DEPENDENCY_MODE_UNSUPPORTED' }) as Error,
   )
+  expect(() => one.dependency.set({ ...setting, faults: { errorRate: 1 } })).toThrow(
+    expect.objectContaining({ code: 'DEPENDENCY_FAULTS_UNSUPPORTED' }) as Error,
+  )
   expect(() => one.dependency.set({ ...setting, upstream: undefined })).toThrow(
     expect.objectContaining({ code: 'DEPENDENCY_NO_UPSTREAM' }) as Error,
   )

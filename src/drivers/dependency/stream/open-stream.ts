@@ -130,5 +130,12 @@ function checkSetting(protocol: StreamProtocol, setting: DependencySetting): voi
       hint: `name a target for it in service.yaml, or another mode: shiv proxy mode ${name} staging`,
     })
   }
+  if (setting.faults !== undefined) {
+    throw new ShivError(`${name} cannot have faults: only those of HTTP and gRPC are made, ${name} speaks ${setting.protocol}.`, {
+      code: 'DEPENDENCY_FAULTS_UNSUPPORTED',
+      exit: 2,
+      hint: `remove faults from ${name} in service.yaml`,
+    })
+  }
   protocol.check(setting)
 }
