@@ -121,7 +121,7 @@ test('merging does not depend on the order, adds nothing to itself, and loses no
       const folder = tempFolder()
       const at = (name: string): string => join(folder, `${name}.har`)
       const textOf = (name: string): string => readFileSync(at(name), 'utf8')
-      await record(at('a'), [...one, ...traffic('/both')], { order })
+      await record(at('a'), [...one, ...traffic('/both'), { target: '/both', answer: { body: 'mine' } }], { order })
       await record(at('b'), [...two, ...traffic('/both'), { target: '/both', answer: { body: 'other' } }], { order })
       await mergeRecordings([at('a'), at('b')], at('ab'))
       await mergeRecordings([at('b'), at('a')], at('ba'))
@@ -143,6 +143,16 @@ test('merging brings the bodies along', async () => {
   await record(two, traffic('/b'))
   await mergeRecordings([one, two], two)
   expect(played((await replay(two, [{ target: '/a' }]))[0]).body.length).toBe(large.length)
+})
+
+test('a recording that grows by an entry changes no line of the others', async () => {
+  const file = join(tempFolder(), 'a.har')
+  await record(file, traffic('/b'))
+  const before = readFileSync(file, 'utf8').split('\n')
+  await record(file, traffic('/a', '/c'))
+  let at = 0
+  for (const line of readFileSync(file, 'utf8').split('\n')) if (line === before[at]) at += 1
+  expect(at).toBe(before.length)
 })
 
 test('git merges what two people recorded, and what it leaves is a recording', async () => {
