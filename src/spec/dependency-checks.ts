@@ -1,3 +1,5 @@
+import { LABEL } from './rules.ts'
+
 type Report = (path: (string | number)[], fault: { code: string; message: string; hint: string }) => void
 type Fields = Record<string, unknown>
 
@@ -24,6 +26,9 @@ const GOES_WITH: Record<string, readonly string[]> = {
 /** A dependency outside of the workspace is one name and what it leads to. */
 export function checkDependencyEntry(entry: Fields, report: Report): void {
   const names = Object.keys(entry)
+  for (const name of names.filter((one) => !LABEL.pattern.test(one))) {
+    report([name], { code: LABEL.code, message: LABEL.message(name), hint: LABEL.hint })
+  }
   if (names.length === 1) return
   const message =
     names.length === 0 ? 'this entry names no dependency' : `this entry names ${names.length} dependencies: ${names.join(', ')}`

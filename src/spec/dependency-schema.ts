@@ -187,7 +187,7 @@ const remote = across(
 /** A service of the workspace by its name, or a map of one key: something outside of it. */
 export const dependency = z.union([
   label,
-  across(z.record(label, remote), checkDependencyEntry).meta({ minProperties: 1, maxProperties: 1 }),
+  across(z.record(z.string(), remote), checkDependencyEntry).meta({ minProperties: 1, maxProperties: 1 }),
 ])
 
 export type DependencyEntry = z.infer<typeof dependency>

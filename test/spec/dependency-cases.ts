@@ -38,6 +38,7 @@ export const DEPENDENCY_CASES: FaultCase[] = [
     files: staged(`billing: { http: ${URL}, readonly: true }`),
     faults: ['SPEC_UNKNOWN_FIELD 4:59'],
   },
+  { title: 'dependency with a bad name', files: staged(`Billing: { http: ${URL} }`), faults: ['SPEC_BAD_NAME 4:5'] },
   { title: 'unknown mode', files: staged(`billing: { http: ${URL}, mode: stagging }`), faults: ['SPEC_BAD_VALUE 4:65'] },
   {
     title: 'field of another target',

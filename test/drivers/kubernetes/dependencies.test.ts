@@ -87,9 +87,12 @@ describe.skipIf(why !== undefined)('dependencies outside of the workspace, in a 
     servers.push(server)
     addresses.set(name, { host: place.address, port: (server.address() as AddressInfo).port, ...more })
   }
+  /** The body, or what went wrong. By nc: a name that a pod resolves and connects to is what is asked here. */
   const ask = async (plan: Plan, url: string) => {
-    const { stdout, stderr } = await runtime.exec(plan, 'web', ['wget', '-qO-', '-T', '5', url], contextFor(plan))
-    return stdout || stderr
+    const { hostname, host, port } = new URL(url)
+    const request = `printf 'GET / HTTP/1.0\\r\\nHost: ${host}\\r\\n\\r\\n' | nc -w 5 ${hostname} ${port || 80}`
+    const { stdout, stderr } = await runtime.exec(plan, 'web', ['sh', '-c', request], contextFor(plan))
+    return stdout === '' ? stderr : stdout.replace(/^[^]*?\r\n\r\n/, '')
   }
   /** A node learns of an EndpointSlice a moment after the API server. */
   const soon = (plan: Plan, url: string, answer: string) =>
