@@ -90,7 +90,7 @@ async function archiveOf({ root, overlay }: KeptOverlay): Promise<{ bytes: Buffe
   const files: SendableFile[] = []
   let size = 0
   for (const [path, file] of overlay) {
-    const source = await inspectSource(root, path, file)
+    const source = inspectSource(root, path, file)
     if ('cause' in source) continue
     files.push(source)
     size += source.sizeBytes

@@ -1,4 +1,5 @@
 import { join } from 'node:path/posix'
+import { setImmediate as yieldToOthers } from 'node:timers/promises'
 import type { Overlay } from '../../engine/ports.ts'
 import type { Agent } from './agent.ts'
 import { frameOf } from './frame.ts'
@@ -12,8 +13,8 @@ export interface Brought {
   taken: { path: string; hash: string }[]
 }
 
-/** Looks at so many sources at once. */
-const INSPECTIONS = 16
+/** Looks at so many sources before whoever waits gets a turn. */
+const INSPECTIONS = 200
 
 /**
  * Makes a container hold an overlay, as far as it lets us, and notes in `known` what it holds then. `stamps`: the times that files were
@@ -29,13 +30,11 @@ export async function bring(
   const refused = new Map<string, string>()
   const files: SendableFile[] = []
   const wanted = differences(known, wish.overlay)
-  for (let from = 0; from < wanted.length; from += INSPECTIONS) {
-    const some = wanted.slice(from, from + INSPECTIONS)
-    const sources = await Promise.all(some.map(([path, file]) => inspectSource(wish.root, path, file)))
-    sources.forEach((source, index) => {
-      if ('cause' in source) refused.set(some[index]?.[0] ?? '', source.cause)
-      else files.push(stamped(source, stamps))
-    })
+  for (const [index, [path, file]] of wanted.entries()) {
+    if (index % INSPECTIONS === INSPECTIONS - 1) await yieldToOthers()
+    const source = inspectSource(wish.root, path, file)
+    if ('cause' in source) refused.set(path, source.cause)
+    else files.push(stamped(source, stamps))
   }
   for (const { path } of files) known.delete(join(wish.root, path))
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
+import { closeSync, readSync } from 'node:fs'
 import { basename, dirname } from 'node:path/posix'
-import { openPlain } from '../../core/plain-file.ts'
+import { openPlain, openPlainSync } from '../../core/plain-file.ts'
 import type { SendableFile } from './source.ts'
 import { TAR_END, tarHeader, tarPadding } from './tar-entry.ts'
 
@@ -70,6 +71,12 @@ function isPlain({ path, file, sizeBytes, link }: SendableFile): boolean {
 
 /** Yields exactly `sizeBytes` bytes; returns whether the file had them. */
 async function* contentOf({ path, file, sizeBytes }: SendableFile, sent: Map<string, string>): AsyncGenerator<Buffer, boolean> {
+  const whole = sizeBytes <= CHUNK_BYTES ? readWhole(file.source as string, sizeBytes) : undefined
+  if (whole !== undefined) {
+    sent.set(path, createHash('sha256').update(whole).digest('hex'))
+    yield whole
+    return true
+  }
   const hash = createHash('sha256')
   let left = sizeBytes
   const handle = await openPlain(file.source as string).catch(() => undefined)
@@ -95,6 +102,20 @@ async function* contentOf({ path, file, sizeBytes }: SendableFile, sent: Map<str
     yield Buffer.alloc(size, 0xff)
   }
   return false
+}
+
+/** A small file at once: a wait for the thread pool at each step would cost more than its bytes. Undefined when it has fewer bytes, or cannot be read. */
+function readWhole(path: string, sizeBytes: number): Buffer | undefined {
+  let descriptor: number | undefined
+  try {
+    descriptor = openPlainSync(path)
+    const bytes = Buffer.allocUnsafe(sizeBytes)
+    return readSync(descriptor, bytes, 0, sizeBytes, 0) === sizeBytes ? bytes : undefined
+  } catch {
+    return undefined // told by who reads it piece by piece
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor)
+  }
 }
 
 /** Small parts travel together. */

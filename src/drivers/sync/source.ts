@@ -1,6 +1,6 @@
-import { lstat, readlink } from 'node:fs/promises'
+import { closeSync, fstatSync, lstatSync, readlinkSync } from 'node:fs'
 import { dirname, join, normalize, relative } from 'node:path/posix'
-import { NotPlain, openPlain } from '../../core/plain-file.ts'
+import { NotPlain, openPlainSync } from '../../core/plain-file.ts'
 import type { OverlayFile } from '../../engine/ports.ts'
 
 /** Where agent.sh unpacks a frame, in the code folder. */
@@ -19,27 +19,27 @@ export interface SendableFile {
 }
 
 /** Looks at one file of an overlay: `path` is absolute in the container, `root` its code folder. */
-export async function inspectSource(root: string, path: string, file: OverlayFile): Promise<Source> {
+export function inspectSource(root: string, path: string, file: OverlayFile): Source {
   const cause = whyNotPlace(root, path)
   if (cause !== undefined) return { cause }
   const place = { path: `./${relative(root, path)}`, file }
   if (file.source === undefined) return { ...place, sizeBytes: 0, mtime: 0 }
   if (/[\p{Surrogate}\ufffd]/u.test(file.source)) return { cause: 'its name is not UTF-8' }
   try {
-    const found = await lstat(file.source)
+    const found = lstatSync(file.source)
     const mtime = Math.floor(found.mtimeMs / 1000)
     if (found.isSymbolicLink() && file.link !== undefined) {
-      const link = await readlink(file.source)
+      const link = readlinkSync(file.source)
       if (leaves(root, path, link)) return { cause: `it is a link that leaves the code folder: ${link}` }
       return { ...place, sizeBytes: 0, mtime, link }
     }
     // Even to open a device may do something.
     if (!found.isFile() && !found.isSymbolicLink() && !found.isDirectory()) throw new NotPlain('it is not a plain file')
-    const handle = await openPlain(file.source)
+    const descriptor = openPlainSync(file.source)
     try {
-      return { ...place, sizeBytes: (await handle.stat()).size, mtime }
+      return { ...place, sizeBytes: fstatSync(descriptor).size, mtime }
     } finally {
-      await handle.close()
+      closeSync(descriptor)
     }
   } catch (error) {
     return { cause: causeOf(error) }

@@ -207,10 +207,11 @@ describe('besides its replicas', () => {
   })
 
   test('a worker that ends right away fails the start', async () => {
-    const root = world.service('web', `console.error('Error: no queue'); process.exit(1)`)
+    const root = world.service('web', '')
+    const command = ['sh', '-c', 'echo Error: no queue >&2; exit 1']
     const failure = await failureOf(
       world.runtime.reconcile(
-        planWith(serviceOf('web', root, { kind: 'worker', ports: [], health: undefined })),
+        planWith(serviceOf('web', root, { kind: 'worker', command, ports: [], health: undefined })),
         world.context(),
       ),
     )

@@ -76,7 +76,7 @@ describe('a first start that fails', () => {
   test('because it listens elsewhere says where', async () => {
     const other = await freePort()
     const root = world.service('web', ECHO.replace('Number(process.env.PORT)', String(other)))
-    const plan = planWith(serviceOf('web', root, { health: { ...serviceOf('x', root).health!, startupSeconds: 1 } }))
+    const plan = planWith(serviceOf('web', root, { health: { ...serviceOf('x', root).health!, startupSeconds: 4 } }))
     const failure = await failureOf(world.runtime.reconcile(plan, world.context()))
     expect(failure.code).toBe('PROCESS_UNHEALTHY')
     expect(failure.hint).toContain(`it listens on ${other} instead of the port in PORT`)
@@ -84,7 +84,7 @@ describe('a first start that fails', () => {
 
   test('because its health path is unknown says so', async () => {
     const root = world.service('web', ECHO.replace('response.setHeader', 'response.statusCode = 404; response.setHeader'))
-    const plan = planWith(serviceOf('web', root, { health: { ...serviceOf('x', root).health!, startupSeconds: 1 } }))
+    const plan = planWith(serviceOf('web', root, { health: { ...serviceOf('x', root).health!, startupSeconds: 4 } }))
     const failure = await failureOf(world.runtime.reconcile(plan, world.context()))
     expect(failure).toMatchObject({ code: 'PROCESS_UNHEALTHY', message: expect.stringContaining('GET /healthz answers 404') })
     expect(failure.hint).toContain('health:')

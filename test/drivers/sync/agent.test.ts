@@ -66,7 +66,7 @@ describe.skipIf(busybox === undefined)('agent.sh', () => {
     const files: SendableFile[] = []
     for (const [path, file] of tree.overlay()) {
       if (paths !== undefined && !paths.some((wanted) => join(replica.code, wanted) === path)) continue
-      const found = await inspectSource(replica.code, path, file)
+      const found = inspectSource(replica.code, path, file)
       if ('cause' in found) throw new Error(`${path}: ${found.cause}`)
       files.push(found)
     }

@@ -37,7 +37,7 @@ describe.skipIf(busybox === undefined)('seed.sh', () => {
   const keep = async () => {
     const files = []
     for (const [path, file] of tree.overlay()) {
-      const source = await inspectSource(replica.code, path, file)
+      const source = inspectSource(replica.code, path, file)
       if (!('cause' in source)) files.push(source)
     }
     const parts = []
