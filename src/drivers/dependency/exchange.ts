@@ -55,6 +55,7 @@ export interface Recorder {
  */
 export interface Capture {
   requestData(chunk: Buffer): void | Promise<void>
+  /** Not told of a connection that is upgraded: there only the exchange ends. */
   requestEnd(trailers: RawHeaders): void
   /** A final head, or 101. Interim ones (103) come by `informational`, before it. */
   responseHead(head: ResponseHead): void

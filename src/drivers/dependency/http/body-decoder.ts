@@ -4,6 +4,8 @@ import type { BodyReader } from './message.ts'
 const MAX_SIZE_LINE = 256
 const MAX_TRAILERS = 16_384
 const SIZE_LINE = /^([0-9A-Fa-f]{1,12})(?:;[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:=[!#$%&'*+\-.^_`|~0-9A-Za-z]+)?)*$/
+const MAX_TRAILER_FIELDS = 200
+const FRAMING = /^(content-length|transfer-encoding)$/i
 const EMPTY = Buffer.alloc(0)
 
 /** Takes a body out of the bytes of a connection. */
@@ -107,8 +109,11 @@ export class ChunkedDecoder implements BodyDecoder {
     if (end > MAX_TRAILERS || (end === -1 && bytes.length > MAX_TRAILERS))
       throw new MalformedError('the trailers are too long', 431)
     if (end === -1) return 0
+    const trailers = parseFields(bytes.toString('latin1', 0, end), 0, MAX_TRAILER_FIELDS)
+    if (trailers.some((name, index) => index % 2 === 0 && FRAMING.test(name)))
+      throw new MalformedError('a trailer says how long a body is')
     this.isDone = true
-    reader.onEnd(parseFields(bytes.toString('latin1', 0, end), 0, 200))
+    reader.onEnd(trailers)
     return end + 4
   }
 }

@@ -165,6 +165,7 @@ export class Forwarding implements OutboundListener, BodyReader, Timed {
     this.status = head.status
     this.grpcStatus = this.inbound.version === '2.0' ? headerOf(head.headers, 'grpc-status') : undefined
     if (this.fate?.isCut) this.cutAfter = typeof length === 'number' ? Math.floor(length / 2) : 1
+    if (this.inbound.upgrade !== undefined) this.capture?.requestEnd([])
     this.capture?.responseHead(head)
     this.inbound.respond(this.course.mapAnswer(head, this.inbound, this.course.label), length)
   }
@@ -250,7 +251,8 @@ export class Forwarding implements OutboundListener, BodyReader, Timed {
   }
 
   private endRequest(): void {
-    this.capture?.requestEnd(this.requestTrailers)
+    // Of an upgrade more may come, in the other protocol.
+    if (this.inbound.upgrade === undefined) this.capture?.requestEnd(this.requestTrailers)
     this.outbound?.end(this.requestTrailers)
   }
 

@@ -58,7 +58,6 @@ export class Http1Inbound implements Inbound {
   private isAnswerBegun = false
   private isAnswered = false
   private isChunked = false
-  private isEventStream = false
 
   constructor(connection: RequestConnection, parts: RequestParts) {
     this.connection = connection
@@ -136,7 +135,6 @@ export class Http1Inbound implements Inbound {
     const isUntilClose = length === 'unknown' && this.version === '1.0'
     if (isUntilClose) this.connection.isLast = true
     this.isChunked = length === 'unknown' && !isUntilClose
-    this.isEventStream = headerOf(head.headers, 'content-type')?.startsWith('text/event-stream') === true
     const isLast = this.connection.isLast || this.connection.isEndOfInput
     this.connection.outlet.write(responseText(head, length, this.version, isLast))
   }
@@ -194,12 +192,11 @@ export class Http1Inbound implements Inbound {
   }
 
   /**
-   * The client ended its side. In the middle of a body it is gone. After it, it may have closed half or all, and interim answers tell: a
-   * closed connection resets at the first, and the second finds it reset. A stream of events may have nothing to say for long, so there
-   * an end counts as gone.
+   * The client ended its side. In the middle of a body or of the answer it is gone. Between the two it may have closed half or all, and
+   * interim answers tell: a closed connection resets at the first, and the second finds it reset.
    */
   onHalfClosed(): void {
-    if (!this.isBodyRead || this.isEventStream) return this.connection.destroy()
+    if (!this.isBodyRead || this.isAnswerBegun) return this.connection.destroy()
     this.probe()
     setTimeout(() => this.probe(), PROBE_AGAIN_MS).unref()
   }

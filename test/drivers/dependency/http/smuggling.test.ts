@@ -77,6 +77,7 @@ const badChunks: Record<string, string> = {
   'an extension without a name': '1;\r\na\r\n0\r\n\r\n',
   'a space after the size': '1 \r\na\r\n0\r\n\r\n',
   'a bare LF in the trailers': '0\r\nA: 1\n\r\n',
+  'a trailer with a length': '0\r\nContent-Length: 1\r\n\r\n',
   'a folded trailer': '0\r\nA: 1\r\n b\r\n\r\n',
 }
 

@@ -104,7 +104,7 @@ export function answering(answer: string | ((socket: Socket) => void)): (socket:
 }
 
 export async function listen(server: Server): Promise<number> {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>((resolve) => server.listen({ port: 0, host: '127.0.0.1', backlog: 4_096 }, resolve))
   return (server.address() as AddressInfo).port
 }
 
