@@ -450,3 +450,30 @@ test('a client that breaks off ends its session at the upstream', async () => {
   await until(async () => (await there()) === 0, 'its session is gone')
   expect(one.dependency.health().openConnections).toBe(0)
 })
+
+test('a session that does not become read-only, as behind a pooler that drops what it asks for, is not used', async () => {
+  const pooler = createServer((client) => {
+    const upstream = dialTcp(server.port, '127.0.0.1')
+    sockets.push(client, upstream)
+    for (const side of [client, upstream]) side.on('error', () => side.destroy())
+    client.once('data', (first: Buffer) => {
+      const asked = first.toString('latin1')
+      upstream.write(asked.replace('default_transaction_read_only\0on\0', 'default_transaction_read_only\0no\0'), 'latin1')
+      client.pipe(upstream)
+    })
+    upstream.pipe(client)
+  })
+  await new Promise<void>((resolve) => pooler.listen(0, '127.0.0.1', resolve))
+  try {
+    const url = `postgres://127.0.0.1:${(pooler.address() as { port: number }).port}?sslmode=disable`
+    const credentials = async () => ({ ...OWNER, database: 'postgres' })
+    const one = await openFor(openPostgresDependency, settingOf('postgres', url, { upstream: { credentials } }))
+    opened.push(one)
+    await expect(connect(one)).rejects.toMatchObject({
+      code: '25006',
+      message: expect.stringContaining('did not make the session read-only') as string,
+    })
+  } finally {
+    pooler.close()
+  }
+})

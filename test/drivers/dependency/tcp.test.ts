@@ -69,7 +69,7 @@ test('a slow reader holds the sender back instead of filling memory', async () =
   const port = await serve((socket) => {
     const chunk = Buffer.alloc(64 * 1024)
     const write = (): void => {
-      while (sent < 200_000_000 && socket.write(chunk)) sent += chunk.length
+      while (sent < 80_000_000 && socket.write(chunk)) sent += chunk.length
     }
     socket.on('drain', write)
     write()
@@ -83,9 +83,9 @@ test('a slow reader holds the sender back instead of filling memory', async () =
     await new Promise((resolve) => setTimeout(resolve, 100))
     return isStill
   }, 'the sender waits')
-  expect(sent).toBeLessThan(50_000_000)
+  expect(sent).toBeLessThan(40_000_000)
   socket.resume()
-  await until(() => sent >= 200_000_000, 'the sender goes on as the reader does')
+  await until(() => sent >= 80_000_000, 'the sender goes on as the reader does')
 })
 
 test('a reset of either side is a reset of the other', async () => {
@@ -166,10 +166,10 @@ test('an upstream that takes no bytes is given up after the deadline', async () 
   expect(one.events[0]).toMatchObject({ outcome: 'failed', cause: 'it took no bytes for 0.2 s' })
 })
 
-test('five hundred connections at once', async () => {
+test('three hundred connections at once', async () => {
   const port = await serve((socket) => socket.pipe(socket))
   const one = await open(port)
-  const all = Array.from({ length: 500 }, () => dial(one))
+  const all = Array.from({ length: 300 }, () => dial(one))
   const answers = await Promise.all(
     all.map(async (socket, index) => {
       socket.end(`number ${index}`)
@@ -178,7 +178,7 @@ test('five hundred connections at once', async () => {
   )
   expect(answers).toEqual(all.map((_socket, index) => `number ${index}`))
   await until(() => one.dependency.health().openConnections === 0, 'all are over')
-})
+}, 90_000)
 
 test('the network goes and comes back: the port stays, connections that are open then are cut, later ones work', async () => {
   const port = await serve((socket) => socket.pipe(socket))

@@ -52,7 +52,9 @@ function read(sql: string, rules: Rules | undefined): Reading {
 
 /** Statements by their semicolons, without the empty ones. */
 function split(tokens: Token[]): Token[][] {
-  if (!tokens.some((token) => isSign(token, ';'))) return tokens.length > 0 ? [tokens] : []
+  const first = tokens.findIndex((token) => isSign(token, ';'))
+  if (first === tokens.length - 1 && first > 0) tokens.pop()
+  if (first < 0 || first === tokens.length) return tokens.length > 0 ? [tokens] : []
   const statements: Token[][] = []
   let from = 0
   for (let at = 0; at <= tokens.length; at += 1) {
@@ -63,6 +65,7 @@ function split(tokens: Token[]): Token[][] {
   return statements
 }
 
+const HIGH = /[\x80-\xff]/
 const BEFORE_TABLE = new Set(['from', 'into', 'update', 'join', 'table', 'copy', 'view', 'index', 'truncate', 'call', 'lock'])
 /** Two words say more than one. */
 const NOUNED = new Set(['create', 'alter', 'drop', 'set', 'reset', 'grant', 'revoke', 'insert', 'delete', 'refresh', 'comment'])
@@ -73,12 +76,22 @@ function summarise(tokens: readonly Token[]): string {
   const verb = wordOf(tokens[at])
   if (verb === '') return tokens.length === 0 ? 'empty' : 'SQL'
   const noun = NOUNED.has(verb) ? wordOf(tokens[at + 1]) : ''
-  const head = [verb, noun].filter((word) => word !== '').join(' ')
-  const said = verb === 'set' || verb === 'reset' ? `${verb.toUpperCase()} ${noun}` : head.toUpperCase()
+  // Names of settings are in lower case.
+  const isSetting = verb === 'set' || verb === 'reset'
+  const said = noun === '' ? upper(verb) : `${upper(verb)} ${isSetting ? noun : upper(noun)}`
   const table = tableOf(tokens, at)
   if (table === '') return said
-  if (verb === 'select' || verb === 'with') return `${said} … FROM ${table}`
-  return `${said} ${table}`
+  return verb === 'select' || verb === 'with' ? `${said} … FROM ${table}` : `${said} ${table}`
+}
+
+const uppers = new Map<string, string>()
+
+function upper(word: string): string {
+  const known = uppers.get(word)
+  if (known !== undefined) return known
+  const text = word.toUpperCase()
+  if (uppers.size < KEPT) uppers.set(word, text)
+  return text
 }
 
 function tableOf(tokens: readonly Token[], from: number): string {
@@ -86,7 +99,7 @@ function tableOf(tokens: readonly Token[], from: number): string {
     if (!BEFORE_TABLE.has(wordOf(tokens[at])) || !isName(tokens[at + 1])) continue
     let name = tokens[at + 1]!.text
     for (let part = at + 2; isSign(tokens[part], '.') && isName(tokens[part + 1]); part += 2) name += `.${tokens[part + 1]!.text}`
-    return Buffer.from(name, 'latin1').toString('utf8')
+    return HIGH.test(name) ? Buffer.from(name, 'latin1').toString('utf8') : name
   }
   return ''
 }

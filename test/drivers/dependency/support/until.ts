@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Polls until `look` gives something; throws after 15 s, saying what did not come. */
+/** Polls until `look` gives something; throws after 25 s, saying what did not come. */
 export async function until<T>(look: () => Promise<T | undefined | false> | T | undefined | false, what: string): Promise<T> {
-  const deadline = Date.now() + 15_000
+  const deadline = Date.now() + 25_000
   while (Date.now() < deadline) {
     const found = await look()
     if (found !== undefined && found !== false) return found
