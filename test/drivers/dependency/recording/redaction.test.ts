@@ -42,6 +42,7 @@ const PLACES: Record<string, (secret: string) => Placed> = {
   nestedQuery: (secret) => ({ target: `/a?back=${encodeURIComponent(`/b?token=${secret}&c=1`)}` }),
   jwtInPath: (secret) => ({ target: `/verify/${jwt(secret)}` }),
   json: (secret) => ({ headers: JSON_TYPE, body: `{"user":{"name":"ann","password":"${secret}"},"n":1}` }),
+  jsonBefore: (secret) => ({ headers: JSON_TYPE, body: JSON.stringify({ note: `it is ${secret}`, password: secret }) }),
   jsonEscaped: (secret) => ({
     headers: JSON_TYPE,
     body: `{"client\\u005fsecret":"\\u00${secret.charCodeAt(0).toString(16)}${secret.slice(1)}"}`,
