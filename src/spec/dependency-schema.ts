@@ -55,16 +55,23 @@ const headerRules = across(
   checkHeaders,
 )
 
-export const auth = closed({
-  bearer: across(
-    closed({
-      command: command.describe('Prints the token, or an ExecCredential').optional(),
-      env: envName.describe('A variable of your shell or of .env.local').optional(),
-      kube_context: text.describe('The token or exec credential of a context of the kubeconfig').optional(),
-    }),
-    checkAuth,
-  ).meta({ oneOf: ['command', 'env', 'kube_context'].map((name) => ({ required: [name] })) }),
-})
+const bearer = across(
+  closed({
+    command: command.describe('Prints the token, or an ExecCredential').optional(),
+    env: envName.describe('A variable of your shell or of .env.local').optional(),
+    kube_context: text.describe('The token or exec credential of a context of the kubeconfig').optional(),
+  }),
+  checkAuth,
+).meta({ oneOf: ['command', 'env', 'kube_context'].map((name) => ({ required: [name] })) })
+
+/** A token itself, which is told as what it is and not repeated. */
+const token = rule(z.string(), () => false, {
+  code: 'SPEC_SECRET_IN_TEXT',
+  message: () => 'a token is never written here',
+  hint: 'say where it comes from: bearer: { env: BILLING_TOKEN }',
+}).meta({ not: {} })
+
+export const auth = closed({ bearer: z.union([bearer, token]) })
 
 const allowance = closed({
   method: pattern(/^[A-Z]+$/, {

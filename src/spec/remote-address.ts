@@ -7,7 +7,8 @@ export interface AddressFault {
 
 /** A checked `http://` or `https://` URL without a slash at the end, or what is wrong with it. Credentials and fragments are refused. */
 export function readUrl(text: string): { url: string } | AddressFault {
-  if (!URL.canParse(text) || !/^https?:\/\//i.test(text)) return badUrl(text, 'write it like https://billing.staging.example.com')
+  if (!URL.canParse(text) || !/^https?:\/\/\S+$/i.test(text))
+    return badUrl(text, 'write it like https://billing.staging.example.com')
   const url = new URL(text)
   if (url.username !== '' || url.password !== '') {
     return {
@@ -59,5 +60,5 @@ function badUrl(text: string, hint: string): AddressFault {
 
 /** A message is no place for a password. */
 function withoutCredentials(text: string): string {
-  return text.replace(/\/\/[^/]*@/, '//…@')
+  return text.replace(/\/\/[^/]*@/, '//…@').replaceAll(/\s+/g, ' ')
 }

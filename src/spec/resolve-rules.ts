@@ -9,6 +9,7 @@ type WrittenAuth = NonNullable<RemoteEntry['auth']>
 
 /** Where a checked `auth` takes its token from. */
 export function authSource({ bearer }: WrittenAuth): AuthSource {
+  if (typeof bearer === 'string') throw new Error('a token in service.yaml was not refused')
   if (bearer.command !== undefined) return { bearer: { command: wordsOf(bearer.command) } }
   if (bearer.env !== undefined) return { bearer: { env: bearer.env } }
   return { bearer: { kubeContext: bearer.kube_context! } }

@@ -57,6 +57,16 @@ export const DEPENDENCY_CASES: FaultCase[] = [
     faults: ['SPEC_SECRET_IN_TEXT 4:103'],
   },
   {
+    title: 'token as text',
+    files: staged(`billing: { http: ${URL}, auth: { bearer: s3cret } }`),
+    faults: ['SPEC_SECRET_IN_TEXT 4:75'],
+  },
+  {
+    title: 'URL with a line break',
+    files: staged('billing: { http: "https://b.test\\nx" }'),
+    faults: ['SPEC_BAD_URL 4:22'],
+  },
+  {
     title: 'two sources of a token',
     files: staged(`billing: { http: ${URL}, auth: { bearer: { env: A, kube_context: b } } }`),
     faults: ['SPEC_TWO_SOURCES 4:99'],
