@@ -12,8 +12,7 @@ async function opened(): Promise<{ port: number; connections(): number }> {
       url: new URL('http://billing.staging.example.com'),
       connect: async () => (await import('node:net')).connect(server, '127.0.0.1'),
     },
-    {},
-    { namespace: 'shop', hosts: ['invoices'] },
+    { hosts: ['billing.shop', 'billing.shop.svc', 'billing.shop.svc.cluster.local', 'invoices'] },
   )
   return { port, connections: () => connections }
 }

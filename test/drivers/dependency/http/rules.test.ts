@@ -7,7 +7,7 @@ import { createBearer, type Token } from '../../../../src/drivers/dependency/htt
 import { createBreaker } from '../../../../src/drivers/dependency/http/breaker.ts'
 import { logNormal } from '../../../../src/drivers/dependency/http/faults.ts'
 import { createRetryBudget } from '../../../../src/drivers/dependency/http/retry-budget.ts'
-import { answering, ask, cleanUp, httpUpstream, open, rawUpstream, until } from './support.ts'
+import { answering, ask, cleanUp, httpUpstream, open, rawUpstream, tokensOf, until } from './support.ts'
 
 /** An upstream that answers with what it was asked. */
 const echo = (): Promise<number> =>
@@ -143,13 +143,16 @@ test('a bearer that cannot be had is a 502 that names no secret; from the enviro
   const { port, set } = await open(
     server,
     { rules: { auth: { bearer: { command: ['/nowhere/login', '--password=hush'] } } } },
-    { environment: { TOKEN: 'from-env' }, contextToken: async () => ({ token: 'from-context' }) },
+    {
+      readToken: async (source, signal) =>
+        'kubeContext' in source.bearer ? { token: 'from-context' } : tokensOf({ TOKEN: 'from-env' })(source, signal),
+    },
   )
   const failed = await ask(port)
-  expect(failed).toMatchObject({ status: 502, json: { code: 'PROXY_TOKEN' } })
+  expect(failed).toMatchObject({ status: 502, json: { code: 'DEPENDENCY_COMMAND_FAILED' } })
   expect(failed.body).not.toContain('hush')
   set({ rules: { auth: { bearer: { env: 'NO_SUCH' } } } })
-  expect(await ask(port)).toMatchObject({ status: 502, json: { code: 'PROXY_TOKEN' } })
+  expect(await ask(port)).toMatchObject({ status: 502, json: { code: 'DEPENDENCY_TOKEN_FAILED' } })
   set({ rules: { auth: { bearer: { env: 'TOKEN' } } } })
   expect((await asked(port)).headers['authorization']).toBe('Bearer from-env')
   set({ rules: { auth: { bearer: { kubeContext: 'staging' } } } })
@@ -166,7 +169,7 @@ test('after a 401 the token is read once more; a request that may be repeated is
   const { port } = await open(
     server,
     { rules: { auth: { bearer: { kubeContext: 'staging' } } } },
-    { contextToken: async () => ({ token: String(++reads) }) },
+    { readToken: async () => ({ token: String(++reads) }) },
   )
   expect((await ask(port)).status).toBe(200)
   expect(seen).toEqual(['GET Bearer 1', 'GET Bearer 2'])
@@ -205,7 +208,11 @@ test('a redirect to another host carries no token there', async () => {
   const server = await httpUpstream(
     (_request, response) => void response.writeHead(302, { location: `http://localhost:${other}/` }).end(),
   )
-  const { port } = await open(server, { rules: { auth: { bearer: { env: 'TOKEN' } } } }, { environment: { TOKEN: 'secret' } })
+  const { port } = await open(
+    server,
+    { rules: { auth: { bearer: { env: 'TOKEN' } } } },
+    { readToken: tokensOf({ TOKEN: 'secret' }) },
+  )
   const { headers, rawHeaders } = await ask(port)
   expect(JSON.stringify(rawHeaders)).not.toContain('secret')
   await new Promise((resolve) => httpRequest(headers.location!, resolve).end())
