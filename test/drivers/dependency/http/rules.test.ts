@@ -1,5 +1,3 @@
-import { askForToken } from '../../../../src/drivers/dependency/tokens.ts'
-import type { AuthSource } from '../../../../src/plan/remote.ts'
 import { mkdtempSync, rmSync, writeFileSync, readFileSync } from 'node:fs'
 import { request as httpRequest } from 'node:http'
 import { tmpdir } from 'node:os'
@@ -9,7 +7,7 @@ import { createBearer, type Token } from '../../../../src/drivers/dependency/htt
 import { createBreaker } from '../../../../src/drivers/dependency/http/breaker.ts'
 import { logNormal } from '../../../../src/drivers/dependency/http/faults.ts'
 import { createRetryBudget } from '../../../../src/drivers/dependency/http/retry-budget.ts'
-import { answering, ask, cleanUp, httpUpstream, open, rawUpstream, until } from './support.ts'
+import { answering, ask, cleanUp, httpUpstream, open, rawUpstream, tokensOf, until } from './support.ts'
 
 /** An upstream that answers with what it was asked. */
 const echo = (): Promise<number> =>
@@ -25,10 +23,6 @@ const asked = async (port: number, question: Parameters<typeof ask>[1] = {}) => 
     answered: answer.headers,
   }
 }
-
-const tokensFor = (environment: NodeJS.ProcessEnv) => ({
-  readToken: (source: AuthSource, signal: AbortSignal) => askForToken(source, { folder: process.cwd(), environment }, signal),
-})
 
 test('headers are set and removed, both ways', async () => {
   const { port } = await open(await echo(), {
@@ -131,11 +125,9 @@ test('a bearer comes from a command without a shell, is asked for once, and is i
   const count = join(folder, 'count')
   writeFileSync(count, '')
   const script = `require('fs').appendFileSync(process.argv[1], 'x'); console.log('secret-token')`
-  const { port, events } = await open(
-    await echo(),
-    { rules: { auth: { bearer: { command: [process.execPath, '-e', script, count, '$(touch x)'] } } } },
-    tokensFor(process.env),
-  )
+  const { port, events } = await open(await echo(), {
+    rules: { auth: { bearer: { command: [process.execPath, '-e', script, count, '$(touch x)'] } } },
+  })
   const all = await Promise.all([1, 2, 3].map(() => asked(port, { headers: { authorization: 'Basic theirs' } })))
   expect(all.map(({ headers }) => headers['authorization'])).toEqual([
     'Bearer secret-token',
@@ -146,12 +138,15 @@ test('a bearer comes from a command without a shell, is asked for once, and is i
   expect(JSON.stringify(events)).not.toContain('secret')
 })
 
-test('a bearer that cannot be had is a 502 that names no secret; one from the environment is sent', async () => {
+test('a bearer that cannot be had is a 502 that names no secret; from the environment and a context', async () => {
   const server = await echo()
   const { port, set } = await open(
     server,
     { rules: { auth: { bearer: { command: ['/nowhere/login', '--password=hush'] } } } },
-    tokensFor({ TOKEN: 'from-env' }),
+    {
+      readToken: async (source, signal) =>
+        'kubeContext' in source.bearer ? { token: 'from-context' } : tokensOf({ TOKEN: 'from-env' })(source, signal),
+    },
   )
   const failed = await ask(port)
   expect(failed).toMatchObject({ status: 502, json: { code: 'DEPENDENCY_COMMAND_FAILED' } })
@@ -160,6 +155,8 @@ test('a bearer that cannot be had is a 502 that names no secret; one from the en
   expect(await ask(port)).toMatchObject({ status: 502, json: { code: 'DEPENDENCY_TOKEN_FAILED' } })
   set({ rules: { auth: { bearer: { env: 'TOKEN' } } } })
   expect((await asked(port)).headers['authorization']).toBe('Bearer from-env')
+  set({ rules: { auth: { bearer: { kubeContext: 'staging' } } } })
+  expect((await asked(port)).headers['authorization']).toBe('Bearer from-context')
 })
 
 test('after a 401 the token is read once more; a request that may be repeated is', async () => {
@@ -211,7 +208,11 @@ test('a redirect to another host carries no token there', async () => {
   const server = await httpUpstream(
     (_request, response) => void response.writeHead(302, { location: `http://localhost:${other}/` }).end(),
   )
-  const { port } = await open(server, { rules: { auth: { bearer: { env: 'TOKEN' } } } }, tokensFor({ TOKEN: 'secret' }))
+  const { port } = await open(
+    server,
+    { rules: { auth: { bearer: { env: 'TOKEN' } } } },
+    { readToken: tokensOf({ TOKEN: 'secret' }) },
+  )
   const { headers, rawHeaders } = await ask(port)
   expect(JSON.stringify(rawHeaders)).not.toContain('secret')
   await new Promise((resolve) => httpRequest(headers.location!, resolve).end())

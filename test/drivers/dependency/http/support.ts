@@ -1,3 +1,4 @@
+import { tmpdir } from 'node:os'
 import {
   createServer as createHttpServer,
   request as httpRequest,
@@ -7,6 +8,8 @@ import {
 import { connect, createServer as createNetServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { afterEach } from 'vitest'
 import { openHttpDependency, type HttpDependencyOptions } from '../../../../src/drivers/dependency/http/open.ts'
+import type { ReadToken } from '../../../../src/drivers/dependency/http/bearer.ts'
+import { askForToken } from '../../../../src/drivers/dependency/tokens.ts'
 import type { DependencyEvent, DependencySetting, OpenDependency, Upstream } from '../../../../src/engine/dependency-ports.ts'
 
 const cleanups: (() => unknown)[] = []
@@ -29,6 +32,11 @@ export interface Opened {
   set(changes: Partial<DependencySetting>): void
 }
 
+/** Tokens as the daemon asks for them, for a caller with this environment. */
+export function tokensOf(environment: NodeJS.ProcessEnv): ReadToken {
+  return (source, signal) => askForToken(source, { folder: tmpdir(), environment }, signal)
+}
+
 /** A dependency named `billing`, read-write unless said otherwise. */
 export async function open(
   upstream: number | Partial<Upstream> | undefined,
@@ -45,7 +53,11 @@ export async function open(
     ...changes,
   }
   const events: DependencyEvent[] = []
-  const dependency = await openHttpDependency(setting, { ...options, onEvent: (event) => events.push(event) })
+  const dependency = await openHttpDependency(setting, {
+    readToken: tokensOf(process.env),
+    ...options,
+    onEvent: (event) => events.push(event),
+  })
   cleanUp(() => dependency.close())
   return {
     dependency,
