@@ -5,7 +5,7 @@ import { interleave, type Row } from '../support/measure.ts'
 const ROUNDS = 9
 const REQUESTS = 8_000
 const CONNECTIONS = 16
-const GIGABYTE = 1e9
+const GIGABYTE = Number(process.env['BENCH_BYTES'] ?? 1e9)
 const WEBSOCKETS = 5_000
 
 /** Requests per second of processor time, the proxy's process alone, as a part of what the service itself does per second of its own. */

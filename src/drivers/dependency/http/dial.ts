@@ -45,13 +45,17 @@ export function createDialer(upstream: Upstream, lookup?: LookupFunction): Diale
   return {
     upstream,
     async dial(protocol, timeoutMs, signal) {
-      const limit = timeoutMs > 0 ? AbortSignal.timeout(timeoutMs) : undefined
-      const stop = limit ? AbortSignal.any([signal, limit]) : signal
+      // One timer that is cleared: AbortSignal.timeout and .any stay in memory until their time is over.
+      const stop = new AbortController()
+      let isLate = false
+      const timer = timeoutMs > 0 ? setTimeout(() => stop.abort((isLate = true)), timeoutMs) : undefined
+      const onAbort = (): void => stop.abort()
+      signal.addEventListener('abort', onAbort)
+      if (signal.aborted) onAbort()
       let made: Duplex | undefined
-      const giveUp = (): unknown => made?.destroy(new Error('given up'))
-      stop.addEventListener('abort', giveUp)
+      stop.signal.addEventListener('abort', () => made?.destroy(new Error('given up')))
       try {
-        if (upstream.connect) made = await unless(stop, upstream.connect(stop))
+        if (upstream.connect) made = await unless(stop.signal, upstream.connect(stop.signal))
         else {
           const options: NetConnectOpts & DuplexOptions = {
             host,
@@ -66,15 +70,17 @@ export function createDialer(upstream: Upstream, lookup?: LookupFunction): Diale
           made = createConnection(options)
           await until(made, 'connect')
         }
-        if (stop.aborted) throw new Error('given up')
-        return isTls ? await secure(made, protocol) : made
+        if (stop.signal.aborted) throw new Error('given up')
+        if (isTls) made = await secure(made, protocol)
+        return made
       } catch (error) {
         made?.destroy()
-        if (limit?.aborted && !signal.aborted) throw new FailureError(connectTimeout(upstream, timeoutMs))
+        if (isLate && !signal.aborted) throw new FailureError(connectTimeout(upstream, timeoutMs))
         if (error instanceof FailureError) throw error
         throw new FailureError(dialFailure(error, upstream))
       } finally {
-        stop.removeEventListener('abort', giveUp)
+        clearTimeout(timer)
+        signal.removeEventListener('abort', onAbort)
       }
     },
   }

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { toErrorShape } from '../../../core/errors.ts'
 import type { ServedBy } from '../../../engine/dependency-ports.ts'
+import type { Account, Ending } from './account.ts'
 import type { Capture, RawHeaders, ResponseHead } from '../exchange.ts'
 import type { Course, UpstreamParts } from './course.ts'
 import type { Deadlines, Timed } from './deadlines.ts'
@@ -29,16 +30,6 @@ export interface ForwardingTools {
   track(tunnel: Tunnel): () => void
 }
 
-/** How a request ended. */
-export interface Ending {
-  outcome: 'answered' | 'refused' | 'failed' | 'aborted'
-  servedBy: ServedBy
-  status?: string
-  cause?: string
-  sentBytes: number
-  receivedBytes: number
-}
-
 /** Carries one request to the upstream and its answer back, both streamed. */
 export class Forwarding implements OutboundListener, BodyReader, Timed {
   private readonly inbound: Inbound
@@ -47,7 +38,7 @@ export class Forwarding implements OutboundListener, BodyReader, Timed {
   private readonly tools: ForwardingTools
   private readonly fate: Fate | undefined
   private readonly capture: Capture | undefined
-  private readonly onEnding: (ending: Ending) => void
+  private readonly account: Account
   private readonly refuse: (failure: Failure, servedBy: ServedBy) => void
   private readonly began = performance.now()
   private outbound: Outbound | undefined
@@ -82,7 +73,7 @@ export class Forwarding implements OutboundListener, BodyReader, Timed {
     fate: Fate | undefined
     capture: Capture | undefined
     token: string | undefined
-    onEnding(ending: Ending): void
+    account: Account
     /** Answers a failure in the protocol's form, and ends the account. */
     refuse(failure: Failure, servedBy: ServedBy): void
   }) {
@@ -93,7 +84,7 @@ export class Forwarding implements OutboundListener, BodyReader, Timed {
     this.fate = options.fate
     this.capture = options.capture
     this.token = options.token
-    this.onEnding = options.onEnding
+    this.account = options.account
     this.refuse = options.refuse
     this.requestFlow = new Flow(this.inbound)
     this.answerFlow = new Flow({ pause: () => this.outbound?.pause(), resume: () => this.outbound?.resume() })
@@ -189,20 +180,8 @@ export class Forwarding implements OutboundListener, BodyReader, Timed {
     this.tools.deadlines.delete(this)
     this.isOver = true
     this.capture?.responseHead(head)
-    const { capture } = this
     const client = this.inbound.upgradeTo(this.course.mapAnswer(head, this.inbound, this.course.label))
-    const { onEnding } = this
-    const tunnel = new Tunnel(client.socket, socket, {
-      ...(capture && { fromClient: (chunk) => capture.requestData(chunk), fromUpstream: (chunk) => capture.responseData(chunk) }),
-      onClose({ sentBytes, receivedBytes, isWhole }) {
-        untrack()
-        if (isWhole) capture?.end([])
-        else capture?.fail('the connection broke off')
-        onEnding({ outcome: isWhole ? 'answered' : 'aborted', servedBy: 'upstream', status: '101', sentBytes, receivedBytes })
-      },
-    })
-    const untrack = this.tools.track(tunnel)
-    tunnel.start(client.rest, rest)
+    joinUpgraded(client, { socket, rest }, this.capture, this.account, this.tools)
   }
 
   onFailure({ failure, isUnsent, isStale }: OutboundFailure): void {
@@ -351,7 +330,7 @@ export class Forwarding implements OutboundListener, BodyReader, Timed {
   private over(outcome: Ending['outcome'], cause?: string, servedBy?: ServedBy): void {
     this.release()
     if (outcome !== 'answered') this.capture?.fail(cause ?? outcome)
-    this.onEnding({
+    this.account.tell({
       outcome,
       servedBy: servedBy ?? (this.isAnswerBegun ? (this.course.setting.mode === 'local' ? 'local' : 'upstream') : 'nobody'),
       ...(this.isAnswerBegun && { status: this.grpcStatus ?? String(this.status) }),
@@ -368,6 +347,32 @@ export class Forwarding implements OutboundListener, BodyReader, Timed {
     this.requestPacer?.stop()
     this.answerPacer?.stop()
   }
+}
+
+interface UpgradedSide {
+  socket: Duplex
+  rest: Buffer | undefined
+}
+
+/** Apart from the request, of which nothing is held any longer. */
+function joinUpgraded(
+  client: UpgradedSide,
+  upstream: UpgradedSide,
+  capture: Capture | undefined,
+  account: Account,
+  tools: ForwardingTools,
+): void {
+  const tunnel = new Tunnel(client.socket, upstream.socket, {
+    ...(capture && { fromClient: (chunk) => capture.requestData(chunk), fromUpstream: (chunk) => capture.responseData(chunk) }),
+    onClose({ sentBytes, receivedBytes, isWhole }) {
+      untrack()
+      if (isWhole) capture?.end([])
+      else capture?.fail('the connection broke off')
+      account.tell({ outcome: isWhole ? 'answered' : 'aborted', servedBy: 'upstream', status: '101', sentBytes, receivedBytes })
+    },
+  })
+  const untrack = tools.track(tunnel)
+  tunnel.start(client.rest, upstream.rest)
 }
 
 function pacer(rate: number, flow: Flow, deliver: (chunk: Buffer) => void): Pacer {

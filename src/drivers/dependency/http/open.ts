@@ -13,7 +13,7 @@ import { createHttp2Side } from './http2-inbound.ts'
 import type { Inbound } from './message.ts'
 import type { MalformedError } from './head.ts'
 import { refuseMalformed, serve, type ServeTools } from './serve.ts'
-import { ServiceConnection } from './service-connection.ts'
+import { ServiceConnection, type ServiceConnectionOptions } from './service-connection.ts'
 import type { Tunnel } from './tunnel.ts'
 
 const MAX_HEAD_BYTES = 65_536
@@ -89,29 +89,26 @@ export async function openHttpDependency(setting: DependencySetting, options: Ht
     refuseMalformed(inbound, error.message, error.status, course, serveTools)
 
   const http2 = createHttp2Side({ serve: onRequest, refuse: onMalformed, maxHeadBytes: MAX_HEAD_BYTES })
+  const connectionOptions: ServiceConnectionOptions = {
+    serve: onRequest,
+    refuse: onMalformed,
+    serveHttp2(socket, first) {
+      socket.on('error', () => socket.destroy()) // its session tells its streams
+      socket.unshift(first)
+      http2.serve(socket)
+    },
+    onReleased: (connection) => connections.delete(connection),
+    maxHeadBytes: MAX_HEAD_BYTES,
+    maxFields: MAX_FIELDS,
+  }
+  function forget(this: Duplex): void {
+    sockets.delete(this)
+  }
   const accept = (socket: Duplex): void => {
     if (isClosed) return void socket.destroy()
     sockets.add(socket)
-    const isSecure = (socket as { encrypted?: boolean }).encrypted === true
-    const connection: ServiceConnection = new ServiceConnection(socket, {
-      serve: onRequest,
-      refuse: onMalformed,
-      serveHttp2(same, first) {
-        connections.delete(connection)
-        same.on('error', () => same.destroy()) // its session tells its streams
-        same.unshift(first)
-        http2.serve(same)
-      },
-      onReleased: () => connections.delete(connection),
-      maxHeadBytes: MAX_HEAD_BYTES,
-      maxFields: MAX_FIELDS,
-      isSecure,
-    })
-    connections.add(connection)
-    socket.once('close', () => {
-      connections.delete(connection)
-      sockets.delete(socket)
-    })
+    connections.add(new ServiceConnection(socket, connectionOptions))
+    socket.once('close', forget)
   }
   const { headMs = 30_000, idleConnectionMs = 600_000 } = options
   const watch = setInterval(

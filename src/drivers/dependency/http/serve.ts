@@ -4,14 +4,14 @@ import type { BrowserGuard } from './browser-guard.ts'
 import type { Course, UpstreamParts } from './course.ts'
 import type { Failure } from './failure.ts'
 import { drawFate, type Fate } from './faults.ts'
-import { Forwarding, causeOf, tokenFailure, type Ending, type ForwardingTools } from './forwarding.ts'
+import { Account } from './account.ts'
+import { Forwarding, causeOf, tokenFailure, type ForwardingTools } from './forwarding.ts'
 import { guard } from './guard.ts'
 import type { Inbound } from './message.ts'
 import { breakerOpen, faultFailure, grpcOnly, noUpstream, tooLargeToKeep } from './own-failures.ts'
 import { answerProblem, isGrpc } from './problem.ts'
 import { replay, unmatchedFailure } from './replay.ts'
 import { replayedInbound } from './replayed-inbound.ts'
-import { summaryOf } from './summary.ts'
 
 export interface ServeTools extends ForwardingTools {
   browserGuard: BrowserGuard
@@ -39,15 +39,14 @@ class Serving {
   private readonly inbound: Inbound
   private readonly course: Course
   private readonly tools: ServeTools
-  private readonly time = Date.now()
-  private readonly began = performance.now()
-  private release: (() => void) | undefined
+  private readonly account: Account
   private isGone = false
 
   constructor(inbound: Inbound, course: Course, tools: ServeTools) {
     this.inbound = inbound
     this.course = course
     this.tools = tools
+    this.account = new Account(inbound, course, tools.onEvent)
   }
 
   start(): void {
@@ -75,7 +74,7 @@ class Serving {
     const more = failure.status === 503 ? ['Retry-After', '1'] : []
     const status = answerProblem(this.inbound, failure, this.course.setting.name, servedBy, more)
     const outcome = servedBy === 'guard' ? 'refused' : 'failed'
-    this.tell({ outcome, servedBy, status, cause: causeOf(failure), sentBytes: 0, receivedBytes: 0 })
+    this.account.tell({ outcome, servedBy, status, cause: causeOf(failure), sentBytes: 0, receivedBytes: 0 })
   }
 
   private async withRecording(fate: Fate | undefined): Promise<void> {
@@ -83,7 +82,7 @@ class Serving {
     if (this.isGone) return
     const { recording } = course
     if (!recording) return this.toUpstream(fate, undefined, inbound)
-    this.release = recording.use()
+    this.account.release = recording.use()
     const exchange = await recording.exchange
     if (this.isGone) return
     if (!exchange.player || fate?.errorStatus !== undefined) return this.toUpstream(fate, exchange, inbound)
@@ -91,7 +90,7 @@ class Serving {
     const result = await replay(inbound, this.requestHead(), exchange.player, course, goesOn)
     if (result.kind !== 'unmatched') {
       const { kind, ...counts } = result
-      return this.tell({ ...counts, outcome: kind === 'gone' ? 'aborted' : 'answered', servedBy: 'recording' })
+      return this.account.tell({ ...counts, outcome: kind === 'gone' ? 'aborted' : 'answered', servedBy: 'recording' })
     }
     if (!goesOn) return this.refuse(unmatchedFailure(result.unmatched), 'recording')
     const { name, protocol, access } = course.setting
@@ -136,7 +135,7 @@ class Serving {
       fate,
       capture: exchange?.recorder?.begin(this.requestHead()),
       token,
-      onEnding: this.tell,
+      account: this.account,
       refuse: (failure, servedBy) => this.refuse(failure, servedBy),
     }).start()
   }
@@ -147,7 +146,7 @@ class Serving {
       onDrain() {},
       onGone: () => {
         this.isGone = true
-        this.tell({ outcome: 'aborted', servedBy: 'nobody', cause: 'the client left', sentBytes: 0, receivedBytes: 0 })
+        this.account.tell({ outcome: 'aborted', servedBy: 'nobody', cause: 'the client left', sentBytes: 0, receivedBytes: 0 })
       },
     })
     work().catch((error: unknown) => {
@@ -165,22 +164,7 @@ class Serving {
       target,
       headers,
       ...(upgrade !== undefined && { upgrade }),
-      time: this.time,
+      time: this.account.time,
     }
-  }
-
-  private readonly tell = (ending: Ending): void => {
-    this.release?.()
-    this.release = undefined
-    const { method, target } = this.inbound
-    const { name, protocol } = this.course.setting
-    this.tools.onEvent({
-      dependency: name,
-      time: this.time,
-      durationMs: performance.now() - this.began,
-      protocol,
-      summary: summaryOf(method, target),
-      ...ending,
-    })
   }
 }

@@ -17,11 +17,10 @@ export interface ServiceConnectionOptions {
   refuse(inbound: Inbound, error: MalformedError): void
   /** The first bytes are HTTP/2's; nothing of the connection was consumed, `first` is to be read before the rest. */
   serveHttp2(socket: Duplex, first: Buffer): void
-  /** The connection was given away: it is nobody's business here any more. */
-  onReleased(): void
+  /** The connection is closed, or was given away. */
+  onReleased(connection: ServiceConnection): void
   maxHeadBytes: number
   maxFields: number
-  isSecure: boolean
 }
 
 /** One connection from a service: takes its requests in order, one at a time, HTTP/1.1 or 1.0. */
@@ -47,7 +46,7 @@ export class ServiceConnection implements RequestConnection {
     this.socket = socket
     this.options = options
     this.outlet = new Outlet(socket)
-    this.isSecure = options.isSecure
+    this.isSecure = (socket as { encrypted?: boolean }).encrypted === true
     this.remoteAddress = (socket as { remoteAddress?: string }).remoteAddress
     socket.on('data', this.onData)
     socket.on('end', this.onEnd)
@@ -84,7 +83,6 @@ export class ServiceConnection implements RequestConnection {
   release(): { socket: Duplex; rest: Buffer | undefined } {
     const rest = this.pending
     this.detach()
-    this.options.onReleased()
     return { socket: this.socket, rest }
   }
 
@@ -228,6 +226,7 @@ export class ServiceConnection implements RequestConnection {
     clearTimeout(this.lingering)
     this.current?.onGone()
     this.current = undefined
+    this.options.onReleased(this)
   }
 
   private detach(): void {
@@ -240,6 +239,7 @@ export class ServiceConnection implements RequestConnection {
     socket.removeListener('close', this.onClose)
     this.pending = undefined
     this.current = undefined
+    this.options.onReleased(this)
   }
 }
 

@@ -8,12 +8,17 @@ export interface TunnelHooks {
   onClose(counts: { sentBytes: number; receivedBytes: number; isWhole: boolean }): void
 }
 
+const TUNNEL = Symbol('tunnel')
+
+/** A connection that is one side of a tunnel. Its listeners are functions shared by all: idle ones are many, and each closure counts. */
+type Side = Duplex & { [TUNNEL]?: Tunnel }
+
 /** Joins two connections whose protocol is not ours to read. Each direction ends by itself: a half-closed one goes on the other way. */
 export class Tunnel {
   /** Milliseconds of `performance.now` at the last byte. */
   lastActivity = performance.now()
-  private readonly client: Duplex
-  private readonly upstream: Duplex
+  private readonly client: Side
+  private readonly upstream: Side
   private readonly hooks: TunnelHooks
   private sentBytes = 0
   private receivedBytes = 0
@@ -24,16 +29,14 @@ export class Tunnel {
     this.client = client
     this.upstream = upstream
     this.hooks = hooks
-    client.on('data', (chunk: Buffer) => {
-      this.sentBytes += chunk.length
-      this.pass(chunk, client, upstream, hooks.fromClient?.(chunk))
-    })
-    upstream.on('data', (chunk: Buffer) => {
-      this.receivedBytes += chunk.length
-      this.pass(chunk, upstream, client, hooks.fromUpstream?.(chunk))
-    })
-    this.watch(client, upstream)
-    this.watch(upstream, client)
+    for (const side of [this.client, this.upstream]) {
+      side[TUNNEL] = this
+      side.on('data', onData)
+      side.on('drain', onDrain)
+      side.on('end', onEnd)
+      side.on('error', onError)
+      side.on('close', onClose)
+    }
   }
 
   /** Begins, with what was read of each side already. */
@@ -48,11 +51,20 @@ export class Tunnel {
   destroy(): void {
     this.client.destroy()
     this.upstream.destroy()
-    this.close(false)
+    this.close()
   }
 
-  private pass(chunk: Buffer, from: Duplex, to: Duplex, kept: void | Promise<void>): void {
+  other(side: Duplex): Duplex {
+    return side === this.client ? this.upstream : this.client
+  }
+
+  pass(chunk: Buffer, from: Duplex): void {
     this.lastActivity = performance.now()
+    const isClient = from === this.client
+    if (isClient) this.sentBytes += chunk.length
+    else this.receivedBytes += chunk.length
+    const kept = isClient ? this.hooks.fromClient?.(chunk) : this.hooks.fromUpstream?.(chunk)
+    const to = this.other(from)
     if (to.destroyed || to.writableEnded) return
     if (!to.write(chunk)) from.pause()
     if (!kept) return
@@ -63,22 +75,39 @@ export class Tunnel {
     kept.then(goOn, goOn)
   }
 
-  private watch(one: Duplex, other: Duplex): void {
-    one.on('drain', () => other.resume())
-    one.on('end', () => {
-      this.ended += 1
-      other.end()
-    })
-    one.on('error', () => this.destroy())
-    one.on('close', () => {
-      if (this.ended < 2) other.destroy()
-      this.close(this.ended === 2)
-    })
+  end(side: Duplex): void {
+    this.ended += 1
+    this.other(side).end()
   }
 
-  private close(isWhole: boolean): void {
+  closed(side: Duplex): void {
+    if (this.ended < 2) this.other(side).destroy()
+    this.close()
+  }
+
+  private close(): void {
     if (this.isClosed) return
     this.isClosed = true
-    this.hooks.onClose({ sentBytes: this.sentBytes, receivedBytes: this.receivedBytes, isWhole })
+    this.hooks.onClose({ sentBytes: this.sentBytes, receivedBytes: this.receivedBytes, isWhole: this.ended === 2 })
   }
+}
+
+function onData(this: Side, chunk: Buffer): void {
+  this[TUNNEL]?.pass(chunk, this)
+}
+
+function onDrain(this: Side): void {
+  this[TUNNEL]?.other(this).resume()
+}
+
+function onEnd(this: Side): void {
+  this[TUNNEL]?.end(this)
+}
+
+function onError(this: Side): void {
+  this[TUNNEL]?.destroy()
+}
+
+function onClose(this: Side): void {
+  this[TUNNEL]?.closed(this)
 }

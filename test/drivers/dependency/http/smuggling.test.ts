@@ -274,7 +274,6 @@ async function readByUs(bytes: Buffer, step: number): Promise<Read[]> {
     onReleased() {},
     maxHeadBytes: 16_000,
     maxFields: 100,
-    isSecure: false,
   })
   for (let at = 0; at < bytes.length; at += step) pipe.push(bytes.subarray(at, at + step))
   for (let turn = 0; turn < 8; turn += 1) await new Promise(setImmediate)
