@@ -2,10 +2,10 @@ import { quantile } from '../../src/bench/statistics.ts'
 import { askMany, askSteadily, openWebSockets, transfer, withChildren, type Child } from '../support/dependency-load.ts'
 import { interleave, type Row } from '../support/measure.ts'
 
-const ROUNDS = 9
-const REQUESTS = 8_000
+const ROUNDS = 7
+const REQUESTS = 5_000
 const CONNECTIONS = 16
-const GIGABYTE = Number(process.env['BENCH_BYTES'] ?? 1e9)
+const GIGABYTE = 1e9
 const WEBSOCKETS = 5_000
 
 /** Requests per second of processor time, the proxy's process alone, as a part of what the service itself does per second of its own. */
@@ -142,7 +142,8 @@ export async function dependencyWebSockets(): Promise<Row[]> {
   return withChildren(async (begin) => {
     const service = await begin('service')
     const shiv = await begin('shiv', service.port)
-    const warm = await openWebSockets(shiv.port, 100)
+    // So that the heap has grown to its working size before anything is counted.
+    const warm = await openWebSockets(shiv.port, WEBSOCKETS / 3)
     const before = (await shiv.usage(true)).rss
     const close = await openWebSockets(shiv.port, WEBSOCKETS)
     const after = (await shiv.usage(true)).rss

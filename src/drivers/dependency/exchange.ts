@@ -50,8 +50,8 @@ export interface Recorder {
 /**
  * One exchange, told as it passes. Order within a direction is kept; the two directions interleave as they did (gRPC streams, WebSocket).
  * A chunk is lent: it must not be changed, and may be kept. A promise means "read no more in this direction until it resolves": that is
- * the back-pressure; what was read already, at most one piece of the socket (64 kB), still comes, and so may the end. No method throws; a promise that rejects ends the recording of this exchange, not the exchange. After `end` or `fail`
- * nothing comes.
+ * the back-pressure; what was read already, at most one piece of the socket (64 kB), still comes, and so may the end. No method throws; a
+ * promise that rejects ends the recording of this exchange, not the exchange. After `end` or `fail` nothing comes.
  */
 export interface Capture {
   requestData(chunk: Buffer): void | Promise<void>
@@ -83,7 +83,10 @@ export type PlayerAnswer = { matched: PlayedResponse } | { unmatched: Unmatched 
 
 export interface PlayedResponse {
   head: ResponseHead
-  /** Pulled with back-pressure: the next is asked for when the one before was taken. May await more of the request's `body` in between. After a 101: the bytes of the other protocol. */
+  /**
+   * Pulled with back-pressure: the next is asked for when the one before was taken. May await more of the request's `body` in between.
+   * After a 101 it is the bytes of the other protocol.
+   */
   body: AsyncIterable<Buffer>
   /** Asked for after the body's end. */
   trailers?(): RawHeaders

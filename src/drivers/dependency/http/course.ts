@@ -1,4 +1,5 @@
 import type { LookupFunction } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { DependencySetting, Upstream } from '../../../engine/dependency-ports.ts'
 import type { Exchange, OpenExchange } from '../exchange.ts'
 import { createBearer, type Bearer, type ReadToken } from './bearer.ts'
@@ -59,6 +60,7 @@ export interface CourseTools {
   lookup?: LookupFunction
 }
 
+const RETIRE_MS = 2_000
 const DEFAULTS: Timeouts = { connectMs: 10_000, headersMs: 60_000, idleMs: 300_000, totalMs: 0 }
 
 /** Makes a course; what of `before` still fits, connections and tokens among them, is taken over. */
@@ -71,7 +73,7 @@ export function createCourse(setting: DependencySetting, tools: CourseTools, bef
     mapAnswer: createResponseRules(rules, upstream?.url, paths),
     timeouts: { ...DEFAULTS, ...rules.timeouts },
     label: setting.mode === 'local' ? 'local' : headerSafe(upstream?.label ?? setting.mode),
-    recording: sameRecording(setting, before) ? before?.recording : openRecording(setting, tools.openExchange),
+    recording: sameRecording(setting, before) ? before?.recording : openRecording(setting, tools.openExchange, before?.recording),
   }
 }
 
@@ -127,28 +129,33 @@ function sameRecording({ mode, recording }: DependencySetting, before: Course | 
   return before?.setting.mode === mode && JSON.stringify(before.setting.recording) === JSON.stringify(recording)
 }
 
-function openRecording(setting: DependencySetting, open: OpenExchange | undefined): Recording | undefined {
+/** Opens when what was recorded `before` is closed, perhaps to the same file; a stream that goes on for long is not waited for. */
+function openRecording(
+  setting: DependencySetting,
+  open: OpenExchange | undefined,
+  before: Recording | undefined,
+): Recording | undefined {
   if (open === undefined || (setting.mode !== 'record' && setting.mode !== 'replay')) return undefined
-  const exchange = open(setting)
+  const exchange = before ? Promise.race([before.retire(), pause(RETIRE_MS)]).then(() => open(setting)) : open(setting)
   exchange.catch(() => {}) // each request that needs it hears of it
   let users = 0
-  let isRetired = false
-  let allGone = (): void => {}
+  let allGone: (() => void) | undefined
+  let retired: Promise<void> | undefined
+  const retire = async (): Promise<void> => {
+    if (users > 0) await new Promise<void>((resolve) => (allGone = resolve))
+    const opened = await exchange.catch(() => undefined) // was told to those who needed it
+    await opened?.close()
+  }
   return {
     exchange,
     use() {
       users += 1
       return () => {
         users -= 1
-        if (isRetired && users === 0) allGone()
+        if (users === 0) allGone?.()
       }
     },
-    async retire() {
-      isRetired = true
-      if (users > 0) await new Promise<void>((resolve) => (allGone = resolve))
-      const opened = await exchange.catch(() => undefined) // was told to those who needed it
-      await opened?.close()
-    },
+    retire: () => (retired ??= retire()),
   }
 }
 

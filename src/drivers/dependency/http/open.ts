@@ -15,6 +15,7 @@ import type { MalformedError } from './head.ts'
 import { refuseMalformed, serve, type ServeTools } from './serve.ts'
 import { ServiceConnection, type ServiceConnectionOptions } from './service-connection.ts'
 import type { Tunnel } from './tunnel.ts'
+import type { UpstreamPool } from './upstream-pool.ts'
 
 const MAX_HEAD_BYTES = 65_536
 const MAX_FIELDS = 500
@@ -56,7 +57,11 @@ export async function openHttpDependency(setting: DependencySetting, options: Ht
   const connections = new Set<ServiceConnection>()
   const tunnels = new Set<Tunnel>()
   const sockets = new Set<Duplex>()
-  const pools = new Set([course.upstream])
+  const pools = new Set<UpstreamPool>()
+  const keepPools = ({ upstream }: Course): void => {
+    if (upstream) pools.add(upstream.pool).add(upstream.http2)
+  }
+  keepPools(course)
   const retiring = new Set<Promise<void>>()
   let isClosed = false
 
@@ -142,7 +147,7 @@ export async function openHttpDependency(setting: DependencySetting, options: Ht
       browserGuard = guardOf(next)
       serveTools = toolsOf(course, browserGuard)
       if (before.upstream?.pool !== course.upstream?.pool) health.reset()
-      pools.add(course.upstream)
+      keepPools(course)
       const retired = retireCourse(before, course)
       if (!retired) return
       retiring.add(retired)
@@ -156,10 +161,7 @@ export async function openHttpDependency(setting: DependencySetting, options: Ht
       http2.close()
       for (const socket of sockets) socket.destroy()
       for (const tunnel of tunnels) tunnel.destroy()
-      for (const parts of pools) {
-        parts?.pool.destroy()
-        parts?.http2.destroy()
-      }
+      for (const pool of pools) pool.destroy()
       await closed
       await retireCourse(course, undefined)
       await Promise.all(retiring)

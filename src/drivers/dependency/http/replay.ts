@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import { toErrorShape } from '../../../core/errors.ts'
 import type { PlayedResponse, Player, RequestHead, Unmatched } from '../exchange.ts'
 import { BodyQueue } from './body-queue.ts'
 import type { Course } from './course.ts'
@@ -13,6 +14,8 @@ const KEPT_BODY = 64 * 1_048_576
 export type ReplayResult =
   | { kind: 'played'; status: string; sentBytes: number; receivedBytes: number }
   | { kind: 'gone'; sentBytes: number; receivedBytes: number }
+  /** The recording failed in the middle of the answer, which was broken off. */
+  | { kind: 'broken'; status: string; cause: string; sentBytes: number; receivedBytes: number }
   /** Nothing was answered yet. `body` is what was read of the request; undefined when it was too large to keep. */
   | { kind: 'unmatched'; unmatched: Unmatched; body: Buffer[] | undefined; isBodyRead: boolean }
 
@@ -40,13 +43,22 @@ export async function replay(
   const answer = await player.answer(head, body, gone.signal)
   if (gone.signal.aborted) return { kind: 'gone', sentBytes: body.size, receivedBytes: 0 }
   if ('unmatched' in answer) {
-    if (keepsBody) for await (const _ of body); // what was not looked at is needed too
+    if (!keepsBody) body.close()
+    else for await (const _ of body); // what was not looked at is needed too
     return { kind: 'unmatched', unmatched: answer.unmatched, body: body.kept, isBodyRead: true }
   }
   const { matched } = answer
   if (matched.head.status === 101 && inbound.upgrade !== undefined) return playUpgrade(inbound, matched, body, course, source)
-  const receivedBytes = await play(inbound, matched, course, gone.signal, () => new Promise((resolve) => (drained = resolve)))
+  const { receivedBytes, cause } = await play(
+    inbound,
+    matched,
+    course,
+    gone.signal,
+    () => new Promise((resolve) => (drained = resolve)),
+  )
   body.close()
+  if (cause !== undefined)
+    return { kind: 'broken', status: String(matched.head.status), cause, sentBytes: body.size, receivedBytes }
   if (gone.signal.aborted) return { kind: 'gone', sentBytes: body.size, receivedBytes }
   return { kind: 'played', status: String(matched.head.status), sentBytes: body.size, receivedBytes }
 }
@@ -57,21 +69,26 @@ async function play(
   course: Course,
   gone: AbortSignal,
   drain: () => Promise<void>,
-): Promise<number> {
+): Promise<{ receivedBytes: number; cause?: string }> {
   const { status, headers } = head
   // An answer of gRPC that has its status in the head has nothing behind it.
   const isBodiless =
     inbound.method === 'HEAD' || status === 204 || status === 304 || headerOf(headers, 'grpc-status') !== undefined
   const own = { ...head, headers: endToEnd(headers) }
   inbound.respond(course.mapAnswer(own, inbound, 'recording'), isBodiless ? 'none' : 'unknown')
-  let bytes = 0
-  for await (const chunk of body) {
-    if (gone.aborted) return bytes
-    bytes += chunk.length
-    if (!isBodiless && !inbound.write(chunk)) await drain()
+  let receivedBytes = 0
+  try {
+    for await (const chunk of body) {
+      if (gone.aborted) return { receivedBytes }
+      receivedBytes += chunk.length
+      if (!isBodiless && !inbound.write(chunk)) await drain()
+    }
+    if (!gone.aborted) inbound.end(endToEndTrailers(trailers?.() ?? []))
+    return { receivedBytes }
+  } catch (error) {
+    inbound.reset()
+    return { receivedBytes, cause: toErrorShape(error).message }
   }
-  if (!gone.aborted) inbound.end(endToEndTrailers(trailers?.() ?? []))
-  return bytes
 }
 
 async function playUpgrade(
@@ -90,10 +107,15 @@ async function playUpgrade(
   socket.on('close', () => said.onEnd())
   if (rest) said.onData(rest)
   let receivedBytes = 0
-  for await (const chunk of body) {
-    if (socket.destroyed) return { kind: 'gone', sentBytes: said.size, receivedBytes }
-    receivedBytes += chunk.length
-    if (!socket.write(chunk)) await drainOf(socket)
+  try {
+    for await (const chunk of body) {
+      if (socket.destroyed) return { kind: 'gone', sentBytes: said.size, receivedBytes }
+      receivedBytes += chunk.length
+      if (!socket.write(chunk)) await drainOf(socket)
+    }
+  } catch (error) {
+    socket.destroy()
+    return { kind: 'broken', status: '101', cause: toErrorShape(error).message, sentBytes: said.size, receivedBytes }
   }
   said.close()
   socket.end()

@@ -18,6 +18,8 @@ export interface ServeTools extends ForwardingTools {
   onEvent(event: DependencyEvent): void
 }
 
+const OUTCOMES = { played: 'answered', gone: 'aborted', broken: 'failed' } as const
+
 /** Serves one request: who may ask, what may be asked, then the recording or the upstream. Tells one event when it is over. */
 export function serve(inbound: Inbound, course: Course, tools: ServeTools): void {
   new Serving(inbound, course, tools).start()
@@ -90,7 +92,7 @@ class Serving {
     const result = await replay(inbound, this.requestHead(), exchange.player, course, goesOn)
     if (result.kind !== 'unmatched') {
       const { kind, ...counts } = result
-      return this.account.tell({ ...counts, outcome: kind === 'gone' ? 'aborted' : 'answered', servedBy: 'recording' })
+      return this.account.tell({ ...counts, outcome: OUTCOMES[kind], servedBy: 'recording' })
     }
     if (!goesOn) return this.refuse(unmatchedFailure(result.unmatched), 'recording')
     const { name, protocol, access } = course.setting

@@ -143,6 +143,21 @@ test('replay: answers without an upstream, streamed, with trailers', async () =>
   expect(events[0]).toMatchObject({ outcome: 'answered', servedBy: 'recording', status: '201', sentBytes: 4, receivedBytes: 10 })
 })
 
+test('replay: a recording that fails in the middle of an answer breaks it off', async () => {
+  const body = async function* (): AsyncGenerator<Buffer> {
+    yield Buffer.from('half')
+    throw new ShivError('billing.har ends here.', { code: 'RECORDING_UNREADABLE' })
+  }
+  const answer = { matched: { head: { status: 200, statusText: 'OK', headers: [] }, body: body() } }
+  const { port, events } = await open(
+    undefined,
+    { mode: 'replay', recording },
+    { openExchange: async () => player(async () => answer) },
+  )
+  await expect(ask(port)).rejects.toThrow(/aborted|hang up|reset/)
+  expect(events).toMatchObject([{ outcome: 'failed', servedBy: 'recording', cause: 'billing.har ends here.' }])
+})
+
 test('replay: what does not match is refused with the nearest and its difference', async () => {
   const unmatched = {
     message: 'No recorded GET /a has this query.',
