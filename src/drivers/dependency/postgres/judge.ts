@@ -79,11 +79,16 @@ function judgeRead(tokens: readonly Token[]): Refusal | undefined {
     if (word === 'into' && !isSign(tokens[at - 1], '.')) return { why: 'SELECT INTO makes a table' }
     if (word === 'with') hasWith = true
     if (!hasWith || !WRITES.has(word) || isSign(tokens[at - 1], '.')) continue
-    const before = wordOf(tokens[at - 1])
-    if (word === 'update' && (before === 'for' || before === 'key')) continue
+    if (word === 'update' && locksRows(tokens, at)) continue
     return { why: `its WITH has ${word.toUpperCase()}` }
   }
   return undefined
+}
+
+/** FOR UPDATE, FOR NO KEY UPDATE. Only FOR is a word that can name nothing. */
+function locksRows(tokens: readonly Token[], at: number): boolean {
+  const [third, second, first] = [1, 2, 3].map((back) => wordOf(tokens[at - back]))
+  return third === 'for' || (third === 'key' && second === 'no' && first === 'for')
 }
 
 /** EXPLAIN plans a write without doing it, unless it says ANALYZE. */

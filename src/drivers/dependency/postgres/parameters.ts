@@ -17,7 +17,7 @@ const HARMLESS = new Set(
 
 /** Encodings in which no character has a byte that could be taken for a quote or a backslash. */
 const ENCODINGS =
-  /^(?:utf_?8|unicode|sql_?ascii|latin_?\d+|iso_?8859_?\d+|(?:win|windows_?)\d+|koi8_?[ru]?|euc_?(?:jp|kr|cn|tw)|default)$/
+  /^(?:utf_?8|unicode|sql_?ascii|latin_?\d+|iso_?8859_?\d+|win(?:dows_?)?(?:125\d|866|874)|koi8_?[ru]?|euc_?(?:jp|kr|cn|tw)|default)$/
 
 /** Whether a client may change this setting; extensions' own (`app.tenant`) may be. `name` in any case. */
 export function mayChange(name: string): boolean {
