@@ -13,7 +13,8 @@ import {
 import { keepBody, keptBytes, type KeptBody } from './keep-body.ts'
 import { FIXED_BOUNDARY, withFixedBoundary } from './multipart.ts'
 import { Placeholders, type KnownSecrets } from './placeholder.ts'
-import { Redactor, type NameValue, type RedactionRules } from './redactor.ts'
+import type { RedactionRules } from './redaction-rules.ts'
+import { Redactor, type NameValue } from './redactor.ts'
 import { cleanTarget } from './target.ts'
 import { steadyRequestHeaders, steadyResponseHeaders } from './volatile-headers.ts'
 

@@ -59,8 +59,8 @@ export class Journal {
     return new Journal(handle, path)
   }
 
-  async append(item: unknown): Promise<void> {
-    await this.#handle.appendFile(`${JSON.stringify(item)}\n`)
+  async append(items: readonly unknown[]): Promise<void> {
+    await this.#handle.appendFile(items.map((item) => `${JSON.stringify(item)}\n`).join(''))
   }
 
   async close(): Promise<void> {

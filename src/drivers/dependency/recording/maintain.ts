@@ -8,7 +8,8 @@ import { checkLines, lineForm } from './command-lines.ts'
 import { Lines, unreadable } from './faults.ts'
 import { union, type Form } from './form.ts'
 import { harForm } from './har-form.ts'
-import { compileRedaction, Redactor } from './redactor.ts'
+import { compileRedaction } from './redaction-rules.ts'
+import { Redactor } from './redactor.ts'
 
 /**
  * Every fault of a recording, with its line: of its form, of bodies that are missing or not what their name says, and of what looks like a

@@ -10,7 +10,8 @@ import { bodyFits } from './match.ts'
 import { protobufFields, redactProtobuf } from './protobuf.ts'
 import { rawHeader } from './record-http.ts'
 import { comparedMessage } from './record-grpc.ts'
-import { Redactor, compileRedaction, type RedactionRules } from './redactor.ts'
+import { compileRedaction, type RedactionRules } from './redaction-rules.ts'
+import { Redactor } from './redactor.ts'
 import type { Store } from './store.ts'
 
 /** gRPC's code for a call that cannot be done in this state: a later message of a stream is not the recorded one. */

@@ -5,7 +5,9 @@ import { buildEntry, type CapturedExchange, type CapturedMessage } from './build
 import { GatherBody } from './gather-body.ts'
 import type { HarEntry } from './har.ts'
 import { KnownSecrets, Placeholders } from './placeholder.ts'
-import { Redactor, compileRedaction, type RedactionRules } from './redactor.ts'
+import { compileRedaction, type RedactionRules } from './redaction-rules.ts'
+import { Redactor } from './redactor.ts'
+import { Repeated } from './repeated.ts'
 import type { Store } from './store.ts'
 import { FrameReader, capturedMessage } from './websocket-frames.ts'
 
@@ -18,7 +20,9 @@ export class HttpRecorder implements Recorder {
   readonly #dependency: string
   readonly #rules: RedactionRules
   readonly #known = new KnownSecrets()
+  readonly #repeated = new Repeated()
   #turn: Promise<void> = Promise.resolve()
+  #written: Promise<void> = Promise.resolve()
   #failure: unknown
 
   /** Throws RECORDING_RULE_INVALID. */
@@ -42,6 +46,7 @@ export class HttpRecorder implements Recorder {
   /** Resolves when everything that ended is in the store. Throws the first thing that went wrong. */
   async settle(): Promise<void> {
     await this.#turn
+    await this.#written
     if (this.#failure !== undefined) throw this.#failure
   }
 
@@ -51,13 +56,21 @@ export class HttpRecorder implements Recorder {
     const keep = async (): Promise<void> => {
       await before
       try {
-        const { entry, files } = buildEntry(await exchange(), this.#dependency, this.#rules, this.#known)
-        await this.#store.add(entry, files)
+        const captured = await exchange()
+        const same = this.#repeated.find(captured)
+        if (same !== undefined && this.#store.isKnown(same)) return
+        const { entry, files } = buildEntry(captured, this.#dependency, this.#rules, this.#known)
+        this.#repeated.remember(captured, entry)
+        this.#written = this.#store.add(entry, files).catch((error: unknown) => this.#fail(error))
       } catch (error) {
-        this.#failure ??= error
+        this.#fail(error)
       }
     }
     this.#turn = keep()
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= error
   }
 }
 

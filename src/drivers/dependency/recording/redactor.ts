@@ -1,9 +1,8 @@
-import { ShivError } from '../../../core/errors.ts'
-import type { RecordingRules } from '../../../plan/remote.ts'
 import type { RawHeaders } from '../exchange.ts'
-import { compileJsonPath, showPlace, type JsonPath, type JsonStep } from './json-path.ts'
+import { showPlace, type JsonStep } from './json-path.ts'
 import { isJsonFault, readJson, type JsonNode } from './json-tree.ts'
 import { KnownSecrets, Placeholders, isPlaceholder } from './placeholder.ts'
+import type { RedactionRules } from './redaction-rules.ts'
 import { isSecretName, isSecretParameter } from './secret-names.ts'
 import { holdsForm, holdsSecret, mayNameSecret, redactText } from './secret-text.ts'
 
@@ -11,37 +10,6 @@ import { holdsForm, holdsSecret, mayNameSecret, redactText } from './secret-text
 export interface NameValue {
   name: string
   value: string
-}
-
-/** What a recording hides beyond the usual; made once from `RecordingRules.redact`. */
-export interface RedactionRules {
-  headers: ReadonlySet<string>
-  cookies: ReadonlySet<string>
-  body: readonly JsonPath[]
-  patterns: readonly RegExp[]
-}
-
-/** Throws RECORDING_RULE_INVALID when a JSON path or a pattern cannot be read. */
-export function compileRedaction(redact: RecordingRules['redact']): RedactionRules {
-  return {
-    headers: new Set(redact.headers.map((name) => name.toLowerCase())),
-    cookies: new Set(redact.cookies),
-    body: redact.body.map(compileJsonPath),
-    patterns: redact.patterns.map(compilePattern),
-  }
-}
-
-function compilePattern(pattern: string): RegExp {
-  try {
-    return new RegExp(pattern, 'g')
-  } catch (error) {
-    throw new ShivError(`"${pattern}" is not a regular expression: ${(error as Error).message}`, {
-      code: 'RECORDING_RULE_INVALID',
-      exit: 2,
-      hint: 'correct it under redact.patterns of the dependency',
-      cause: error,
-    })
-  }
 }
 
 const JSON_START = /^\s*[{["]/

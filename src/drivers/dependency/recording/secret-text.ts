@@ -7,7 +7,7 @@ import type { Placeholders } from './placeholder.ts'
 const FORMS = new RegExp(
   [
     /-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----[\s\S]*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|$)/,
-    /\beyJ[\w-]{5,8000}\.[\w-]{5,}(?:\.[\w-]*){0,3}/,
+    /(?<![\w-])eyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*){0,3}/,
     /\bA(?:KIA|SIA|BIA|CCA|IDA|ROA|GPA|NPA|NVA|IPA)[A-Z0-9]{16}\b/,
     /\bg(?:h[opsur]_[A-Za-z0-9]{20,}|ithub_pat_\w{20,}|lpat-[\w-]{16,})/,
     /\b(?:xox[abeprs]-[\w-]{10,}|npm_[A-Za-z0-9]{30,}|[sr]k_(?:live|test)_\w{10,}|whsec_\w{16,}|sk-[\w-]{20,})/,

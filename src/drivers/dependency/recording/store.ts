@@ -24,6 +24,8 @@ export class Store<Item> {
   #items: readonly Item[] | undefined
   #countsRepeats = false
   #writing: { journal: Journal; release(): void } | undefined
+  /** What the next write takes along. */
+  #waiting: { items: Item[]; files: Map<string, Buffer>; written: Promise<void> } | undefined
   #turn: Promise<void> = Promise.resolve()
   #failed: unknown
 
@@ -66,21 +68,35 @@ export class Store<Item> {
     return this.#items
   }
 
-  /** Keeps an exchange: it is in the journal when the promise resolves, its bodies before it. */
+  /**
+   * Keeps an exchange: it is in the journal when the promise resolves, its bodies before it. What comes while the journal is being written
+   * goes into the next write together.
+   */
   add(item: Item, files: ReadonlyMap<string, Buffer>): Promise<void> {
-    return this.#inTurn(async () => {
-      if (this.#failed !== undefined || this.#writing === undefined || this.#isKnown(item)) return
-      try {
-        for (const [name, bytes] of files) await writeBody(this.file, name, bytes)
-        await this.#writing.journal.append(item)
-      } catch (error) {
-        this.#failed = writeFailure(this.file, error)
-        throw this.#failed
-      }
-      this.#session.push(item)
-      this.#lastAnswers.set(this.#form.keyOf(item), this.#form.answerOf(item))
-      this.#items = undefined
-    })
+    if (this.#failed !== undefined || this.#writing === undefined || this.isKnown(item))
+      return this.#waiting?.written ?? Promise.resolve()
+    this.#session.push(item)
+    this.#lastAnswers.set(this.#form.keyOf(item), this.#form.answerOf(item))
+    this.#items = undefined
+    if (this.#waiting === undefined) {
+      const waiting = { items: [] as Item[], files: new Map<string, Buffer>() }
+      this.#waiting = { ...waiting, written: this.#inTurn(() => this.#write(waiting.items, waiting.files)) }
+    }
+    this.#waiting.items.push(item)
+    for (const [name, bytes] of files) this.#waiting.files.set(name, bytes)
+    return this.#waiting.written
+  }
+
+  async #write(items: readonly Item[], files: ReadonlyMap<string, Buffer>): Promise<void> {
+    this.#waiting = undefined
+    if (this.#failed !== undefined || this.#writing === undefined) return
+    try {
+      for (const [name, bytes] of files) await writeBody(this.file, name, bytes)
+      await this.#writing.journal.append(items)
+    } catch (error) {
+      this.#failed = writeFailure(this.file, error)
+      throw this.#failed
+    }
   }
 
   /** The last one that wrote folds the journal into the file. Throws what writing met; the journal then stays. */
@@ -150,7 +166,7 @@ export class Store<Item> {
   }
 
   /** Whether the answer is that of the last equal request and need not be written again. */
-  #isKnown(item: Item): boolean {
+  isKnown(item: Item): boolean {
     return !this.#countsRepeats && this.#lastAnswers.get(this.#form.keyOf(item)) === this.#form.answerOf(item)
   }
 

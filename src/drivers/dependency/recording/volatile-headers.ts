@@ -68,10 +68,18 @@ const RESPONSE_LEVELLED = new Map([
 const DIGESTS = new Set(['content-digest', 'content-md5', 'digest', 'repr-digest'])
 
 export function steadyRequestHeaders(fields: readonly NameValue[]): NameValue[] {
-  return fields.filter(({ name }) => {
-    const lower = name.toLowerCase()
-    return !REQUEST_LEFT_OUT.has(lower) && !REQUEST_LEFT_OUT_FAMILIES.test(lower)
-  })
+  return fields.filter(({ name }) => isSteadyInRequest(name))
+}
+
+/** Whether a field of a request is recorded. */
+export function isSteadyInRequest(name: string): boolean {
+  const lower = name.toLowerCase()
+  return !REQUEST_LEFT_OUT.has(lower) && !REQUEST_LEFT_OUT_FAMILIES.test(lower)
+}
+
+/** Whether a field of an answer is recorded with its own value. */
+export function isSteadyInAnswer(name: string): boolean {
+  return !RESPONSE_LEVELLED.has(name.toLowerCase())
 }
 
 /** `length`: that of the body as it is recorded; absent where there is no body for its header to count. */

@@ -17,6 +17,7 @@ const DEFLATE_WINDOW = 32 * 1024
 export class FrameReader {
   #rest: Buffer = Buffer.alloc(0)
   #parts: Buffer[] = []
+  #partsSize = 0
   #opcode = 0
   #isDeflated = false
   #window: Buffer = Buffer.alloc(0)
@@ -64,11 +65,12 @@ export class FrameReader {
     if (head.opcode > 2 || (head.opcode === 0) !== this.#parts.length > 0) throw new Error(NO_WEBSOCKET)
     if (head.opcode !== 0) [this.#opcode, this.#isDeflated] = [head.opcode, head.isDeflated]
     this.#parts.push(payload)
-    if (this.#parts.reduce((sum, part) => sum + part.length, 0) > LARGEST_MESSAGE)
-      throw new Error('a message is too large to be looked at')
+    this.#partsSize += payload.length
+    if (this.#partsSize > LARGEST_MESSAGE) throw new Error('a message is too large to be looked at')
     if (!head.isFinal) return undefined
     const whole = Buffer.concat(this.#parts)
     this.#parts = []
+    this.#partsSize = 0
     return { opcode: this.#opcode, data: this.#isDeflated ? this.#inflate(whole) : whole }
   }
 

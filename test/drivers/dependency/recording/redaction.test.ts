@@ -4,6 +4,9 @@ import { join } from 'node:path'
 import { brotliCompressSync, deflateRawSync, deflateSync, gunzipSync, gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import type { RawHeaders } from '../../../../src/drivers/dependency/exchange.ts'
+import { keepBody } from '../../../../src/drivers/dependency/recording/keep-body.ts'
+import { compileRedaction } from '../../../../src/drivers/dependency/recording/redaction-rules.ts'
+import { Redactor } from '../../../../src/drivers/dependency/recording/redactor.ts'
 import { isCard } from '../../../../src/drivers/dependency/recording/secret-text.ts'
 import { contentsOf, header, played, record, replay, tempFolder, type RuleChoice, type Traffic } from './traffic.ts'
 
@@ -325,6 +328,51 @@ test('a digest of what a body was before is not kept beside the body that was ch
   const [answer] = (await replay(file, [{ target: '/' }])).map(played)
   expect(header(answer!.headers, 'content-md5')).toBeUndefined()
   expect(header(answer!.headers, 'content-length')).toBe(String(answer!.body.length))
+})
+
+test('a hostile text is gone through in time that grows with its length, not with the square of it', () => {
+  const rules = compileRedaction({ headers: [], cookies: [], body: [], patterns: [] })
+  const units = [
+    'a',
+    '%4',
+    '%41',
+    '<a ',
+    '<a>',
+    '<a><![CDATA[',
+    'eyJ-',
+    'eyJaaaaa.',
+    '\\',
+    '"',
+    "'",
+    '://',
+    'a://b:',
+    'a=',
+    'token="',
+    'token=\\"',
+  ]
+  units.push(
+    '-----BEGIN ',
+    '-----BEGIN PRIVATE KEY-----',
+    '1 ',
+    '4',
+    'Bearer a1',
+    '{',
+    '[',
+    '{"a":',
+    '[1,',
+    'A-',
+    'sk-',
+    'data: {',
+    'a/',
+    "pass '",
+  )
+  for (const unit of units) {
+    const bytes = Buffer.from(unit.repeat(300_000 / unit.length))
+    // A square would take minutes; the time limit of tests is the measure.
+    for (const contentType of ['application/json', 'text/plain', 'application/x-www-form-urlencoded', 'image/png']) {
+      expect(keepBody(bytes, { contentType, contentEncoding: undefined }, new Redactor(rules)).kind).not.toBe('none')
+    }
+  }
 })
 
 test('numbers of cards are told from other numbers by their check digit', () => {

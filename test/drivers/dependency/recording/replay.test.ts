@@ -307,6 +307,29 @@ test('record-missing plays what is there and records the rest, which the next re
   ])
 })
 
+test('a HAR that a browser exported is played', async () => {
+  const file = join(tempFolder(), 'a.har')
+  const request = {
+    method: 'GET',
+    url: 'https://shop.example/api/items?page=1#top',
+    httpVersion: 'http/2.0',
+    headers: [{ name: ':authority', value: 'shop.example' }],
+    cookies: [],
+  }
+  const content = { size: 5, mimeType: 'text/plain', text: 'items', compression: -5 }
+  const headers = [
+    { name: 'content-encoding', value: 'br' },
+    { name: 'content-type', value: 'text/plain' },
+  ]
+  const response = { status: 200, statusText: '', httpVersion: 'http/2.0', headers, content }
+  writeFileSync(
+    file,
+    JSON.stringify({ log: { version: '1.2', creator: {}, pages: [], entries: [{ _priority: 'High', request, response }] } }),
+  )
+  const [answer] = (await replay(file, [{ target: '/api/items?page=1' }])).map(played)
+  expect([answer!.status, answer!.body.toString()]).toEqual([200, 'items'])
+})
+
 test('a recording that is edited while it is played is read again; a broken one is an error with its line', async () => {
   const file = fileIn()
   await record(file, [{ target: '/a', answer: { body: 'one' } }])
