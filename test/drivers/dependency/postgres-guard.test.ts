@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { FUNCTIONS_QUERY, readFunctions } from '../../../src/drivers/dependency/postgres/functions.ts'
+import { lex } from '../../../src/drivers/dependency/postgres/lex.ts'
 import { rulesOf } from '../../../src/drivers/dependency/postgres/judge.ts'
 import { openPostgresDependency } from '../../../src/drivers/dependency/postgres/open-postgres.ts'
 import { createSqlReader, type ReadSql } from '../../../src/drivers/dependency/postgres/read-sql.ts'
@@ -242,3 +243,8 @@ const attack = fc.oneof(
     )
     .map((parts) => parts.join('')),
 )
+
+test('a dividing line of any length behind a string is a comment, read at once', () => {
+  const sql = `select E'\\n' ${'-'.repeat(50_000)}\n, 1`
+  expect(lex(sql).map(({ kind }) => kind)).toEqual(lex(`select E'\\n', 1`).map(({ kind }) => kind))
+})

@@ -1,4 +1,4 @@
-import { connect, type Socket } from 'node:net'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { ask, encode } from '../../../src/drivers/dependency/redis/resp.ts'
 import { openRedisDependency } from '../../../src/drivers/dependency/redis/open-redis.ts'
@@ -225,4 +225,23 @@ test('switched to read-write, idle connections end and new ones may write; a MUL
   expect(await ask(socket, ['SET', 'mine', '1'], never)).toBe('OK')
   expect(await ask(owner, ['EXISTS', 'mine'], never)).toBe(0)
   expect(await ask(socket, ['FLUSHDB'], never)).toBe('OK')
+})
+
+test.each([
+  ['another protocol', 'HTTP/1.1 400 Bad Request\r\n\r\n'],
+  ['an array without an end', '*4294967296\r\n$1\r\na\r\n'],
+  ['an array of arrays of arrays', '*1\r\n'.repeat(100_000)],
+])('a server that speaks %s fails what is asked, and nothing else', async (_name, answer) => {
+  const other = createServer((socket) => {
+    socket.on('error', () => {})
+    socket.once('data', () => socket.write(answer))
+  })
+  await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
+  const socket = connect((other.address() as AddressInfo).port, '127.0.0.1')
+  try {
+    await expect(ask(socket, ['PING'], AbortSignal.timeout(5_000))).rejects.toThrow()
+  } finally {
+    socket.destroy()
+    other.close()
+  }
 })

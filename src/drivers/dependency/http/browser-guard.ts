@@ -11,20 +11,23 @@ export interface BrowserGuard {
 export function createBrowserGuard(dependency: string, names: Iterable<string>): BrowserGuard {
   const own = new Set([...names].map((name) => name.toLowerCase()))
   // Nearly every request says the same one.
-  const known = new Set<string>()
+  const known = { here: new Set<string>(), pods: new Set<string>() }
 
-  const isOwn = (authority: string): boolean => {
-    if (known.has(authority)) return true
+  /** From this machine a page may come, and a name such as `billing.shop` may be a domain that leads here today: such names are for pods. */
+  const isOwn = (authority: string, from: 'here' | 'pods'): boolean => {
+    if (known[from].has(authority)) return true
     const host = hostOf(authority)
     if (host === undefined || !(own.has(host) || isLoopback(host))) return false
-    if (known.size < 64) known.add(authority)
+    if (from === 'here' && !isLoopback(host) && mayBePublic(host)) return false
+    if (known[from].size < 64) known[from].add(authority)
     return true
   }
 
   return {
     check(inbound) {
       const { headers, authority } = inbound
-      if (!(isOwn(authority) || (authority === '' && inbound.version === '1.0')))
+      const from = isFromHere(inbound.remoteAddress) ? 'here' : 'pods'
+      if (!(isOwn(authority, from) || (authority === '' && inbound.version === '1.0')))
         return {
           status: 421,
           code: 'PROXY_HOST_REFUSED',
@@ -34,7 +37,7 @@ export function createBrowserGuard(dependency: string, names: Iterable<string>):
         }
       const origin = headerOf(headers, 'origin')
       const site = headerOf(headers, 'sec-fetch-site')?.toLowerCase()
-      const isForeign = origin !== undefined && !isOwn(/^https?:\/\/([^/]*)$/i.exec(origin)?.[1] ?? '')
+      const isForeign = origin !== undefined && !isOwnPage(/^https?:\/\/([^/]*)$/i.exec(origin)?.[1] ?? '')
       if (!isForeign && site !== 'cross-site') return undefined
       return {
         status: 403,
@@ -55,6 +58,20 @@ export function namesOf(dependency: string, upstreamHost: string | undefined, ho
 function hostOf(authority: string): string | undefined {
   const match = /^(\[[0-9a-f:.]+\]|[^:[\]@]+)(?::\d{1,5})?$/i.exec(authority)
   return match?.[1]?.toLowerCase().replace(/\.$/, '')
+}
+
+/** A page of this machine; other names may be anybody's. */
+function isOwnPage(authority: string): boolean {
+  const host = hostOf(authority)
+  return host !== undefined && isLoopback(host)
+}
+
+function isFromHere(address: string | undefined): boolean {
+  return address === undefined || address === '::1' || /^(?:::ffff:)?127\./.test(address)
+}
+
+function mayBePublic(host: string): boolean {
+  return host.includes('.') && !/\.(?:svc|cluster\.local)$/.test(host)
 }
 
 function isLoopback(host: string): boolean {

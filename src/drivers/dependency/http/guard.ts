@@ -22,9 +22,13 @@ export function guard(inbound: Inbound, name: string, protocol: RemoteProtocol, 
   return protocol === 'grpc' ? guardGrpc(inbound, name, access) : guardHttp(inbound, name, access)
 }
 
-function guardGrpc({ target }: Inbound, name: string, { allow }: Access): Failure | undefined {
+function guardGrpc(inbound: Inbound, name: string, { allow }: Access): Failure | undefined {
+  const { target, method } = inbound
+  const override = findOverride(inbound) ?? findHeader(inbound, PATH_OVERRIDES)
+  if (override !== undefined) return overrideRefused(name, override)
   const parts = target.includes('?') ? undefined : plainParts(target)
-  if (parts && allow.some(({ path }) => matchesPattern(parts, path))) return undefined
+  // A call of gRPC is a POST and nothing else.
+  if (method === 'POST' && parts && allow.some((one) => covers(one, 'POST', parts))) return undefined
   return refusal(
     name,
     `${name} is read-only, and ${shown(target)} is not in its list of methods.`,
@@ -36,11 +40,7 @@ function guardHttp(inbound: Inbound, name: string, { allow }: Access): Failure |
   const { method, upgrade } = inbound
   const [path = ''] = inbound.target.split('?', 1)
   const override = findOverride(inbound)
-  if (override !== undefined)
-    return {
-      ...refusal(name, `${name} is read-only, and the request asks by ${override} to be taken for another one.`),
-      code: 'PROXY_OVERRIDE_REFUSED',
-    }
+  if (override !== undefined) return overrideRefused(name, override)
   if (SAFE.has(method) && upgrade === undefined) return undefined
   const asked = upgrade === undefined ? method : 'WEBSOCKET'
   const parts = plainParts(path)
@@ -59,6 +59,13 @@ function guardHttp(inbound: Inbound, name: string, { allow }: Access): Failure |
       name,
       `${name} is read-only, and the request asks by ${pathOverride} for another path than the one that is allowed.`,
     ),
+    code: 'PROXY_OVERRIDE_REFUSED',
+  }
+}
+
+function overrideRefused(name: string, override: string): Failure {
+  return {
+    ...refusal(name, `${name} is read-only, and the request asks by ${override} to be taken for another one.`),
     code: 'PROXY_OVERRIDE_REFUSED',
   }
 }

@@ -1,4 +1,4 @@
-import type { OutgoingHttpHeaders } from 'node:http2'
+import { constants, type Http2Stream, type OutgoingHttpHeaders } from 'node:http2'
 
 /** Not for HTTP/2 (RFC 9113, 8.2.2), whatever a rule adds; `te` only as `trailers`, which is set where it is due. */
 const NEVER = new Set([
@@ -38,6 +38,15 @@ const SINGLE = new Set([
   'if-none-match',
   'if-range',
   'if-unmodified-since',
+  'access-control-allow-credentials',
+  'access-control-max-age',
+  'access-control-request-method',
+  'dnt',
+  'proxy-authorization',
+  'range',
+  'tk',
+  'upgrade-insecure-requests',
+  'x-content-type-options',
 ])
 
 /** Raw headers in the form that Node's HTTP/2 takes: lower case, duplicates as lists, in the order of their first. */
@@ -54,6 +63,15 @@ export function toHttp2Headers(raw: readonly string[], first: OutgoingHttpHeader
     else headers[name] = [String(before), value]
   }
   return headers
+}
+
+/** Trailers that Node does not take end the stream as broken, and nothing else. */
+export function sendTrailers(stream: Http2Stream, raw: readonly string[]): void {
+  try {
+    stream.sendTrailers(toHttp2Headers(raw))
+  } catch {
+    stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+  }
 }
 
 /** What Node tells as raw headers of HTTP/2, without the pseudo-headers. */

@@ -2,7 +2,7 @@ import { constants, createServer, type Http2Server, type IncomingHttpHeaders, ty
 import type { Duplex } from 'node:stream'
 import type { RawHeaders, ResponseHead } from '../exchange.ts'
 import { MalformedError, isFieldValue, isToken } from './head.ts'
-import { toHttp2Headers, toRawHeaders } from './http2-headers.ts'
+import { sendTrailers, toHttp2Headers, toRawHeaders } from './http2-headers.ts'
 import type { BodyLength, BodyReader, Inbound } from './message.ts'
 import { readTarget } from './target.ts'
 
@@ -37,8 +37,10 @@ export function createHttp2Side(options: {
       inbound.check()
       options.serve(inbound)
     } catch (error) {
-      if (!(error instanceof MalformedError)) throw error
-      options.refuse(inbound, error)
+      if (error instanceof MalformedError) return options.refuse(inbound, error)
+      // A defect of ours costs this stream, and not the daemon.
+      process.emitWarning(error as Error)
+      inbound.reset()
     }
   })
   return {
@@ -119,8 +121,12 @@ class Http2Inbound implements Inbound {
   }
 
   inform({ status, headers }: ResponseHead): void {
-    if (!this.stream.headersSent && !this.stream.destroyed && status !== 100)
+    if (this.stream.headersSent || this.stream.destroyed || status === 100) return
+    try {
       this.stream.additionalHeaders(toHttp2Headers(headers, { ':status': status }))
+    } catch {
+      // Node does not take them; the answer itself follows.
+    }
   }
 
   respond({ status, headers }: ResponseHead, length: BodyLength): void {
@@ -128,8 +134,13 @@ class Http2Inbound implements Inbound {
     const own = { ':status': status, ...(typeof length === 'number' && { 'content-length': String(length) }) }
     // gRPC reads an answer of trailers only from one frame of headers that ends the stream.
     this.isBodiless = length === 'none'
-    this.stream.respond(toHttp2Headers(headers, own), { endStream: this.isBodiless, waitForTrailers: !this.isBodiless })
-    this.stream.once('wantTrailers', () => this.stream.sendTrailers(toHttp2Headers(this.trailers)))
+    try {
+      this.stream.respond(toHttp2Headers(headers, own), { endStream: this.isBodiless, waitForTrailers: !this.isBodiless })
+    } catch {
+      // Node does not take these headers: the service sees a stream that broke.
+      return void this.stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+    }
+    this.stream.once('wantTrailers', () => sendTrailers(this.stream, this.trailers))
   }
 
   write(chunk: Buffer): boolean {

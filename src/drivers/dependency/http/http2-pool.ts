@@ -3,7 +3,7 @@ import type { Dialer } from './dial.ts'
 import { FailureError, type Failure } from './failure.ts'
 import { endToEnd } from './hop-by-hop.ts'
 import type { Outbound, OutboundHead, OutboundListener } from './message.ts'
-import { toHttp2Headers, toRawHeaders } from './http2-headers.ts'
+import { sendTrailers, toHttp2Headers, toRawHeaders } from './http2-headers.ts'
 import { brokenFailure, invalidAnswer } from './upstream-failure.ts'
 import type { UpstreamPool } from './upstream-pool.ts'
 
@@ -74,13 +74,14 @@ class Http2Outbound implements Outbound {
   constructor(session: Promise<ClientHttp2Session>, dialer: Dialer, head: OutboundHead, listener: OutboundListener) {
     this.dialer = dialer
     this.listener = listener
-    session.then(
-      (open) => this.begin(open, head),
-      (error: unknown) => {
-        if (!(error instanceof FailureError)) throw error
-        this.fail(error.failure, true)
-      },
-    )
+    session
+      .then((open) => this.begin(open, head))
+      .catch((error: unknown) => {
+        if (error instanceof FailureError) return this.fail(error.failure, true)
+        // Node takes no such headers: this request fails, and nothing else.
+        this.stream?.close(constants.NGHTTP2_CANCEL)
+        this.fail(brokenFailure(dialer.upstream, error as Error))
+      })
   }
 
   write(chunk: Buffer): boolean {
@@ -123,7 +124,7 @@ class Http2Outbound implements Outbound {
     })
     const stream = session.request(headers, { endStream: head.bodyLength === 'none', waitForTrailers: true })
     this.stream = stream
-    stream.on('wantTrailers', () => stream.sendTrailers(toHttp2Headers(this.atEnd ?? [])))
+    stream.on('wantTrailers', () => sendTrailers(stream, this.atEnd ?? []))
     stream.on('headers', (interim: IncomingHttpHeaders, _flags: number, raw: string[]) =>
       this.listener?.onInterim(answerOf(interim, raw)),
     )

@@ -58,7 +58,7 @@ class Serving {
     if (foreign) return this.refuse(foreign, 'guard')
     if (protocol === 'grpc' && inbound.version !== '2.0') return this.refuse(grpcOnly(name), 'nobody')
     if (mode !== 'local' && mode !== 'replay') {
-      const forbidden = guard(inbound, name, protocol === 'http' && isGrpc(inbound) ? 'grpc' : protocol, access)
+      const forbidden = guard(inbound, name, protocol, access)
       if (forbidden) return this.refuse(forbidden, 'guard')
     }
     const fate = faults && drawFate(faults, tools.random)
@@ -96,7 +96,7 @@ class Serving {
     }
     if (!goesOn) return this.refuse(unmatchedFailure(result.unmatched), 'recording')
     const { name, protocol, access } = course.setting
-    const forbidden = guard(inbound, name, protocol === 'http' && isGrpc(inbound) ? 'grpc' : protocol, access)
+    const forbidden = guard(inbound, name, protocol, access)
     if (forbidden) return this.refuse(forbidden, 'guard')
     if (result.body === undefined) return this.refuse(tooLargeToKeep(), 'nobody')
     this.toUpstream(fate, exchange, replayedInbound(inbound, result.body))

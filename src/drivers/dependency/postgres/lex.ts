@@ -37,7 +37,7 @@ const HIGH = /[\x80-\xff]/
 const NUMBER_FORM = /(?:\d+(?:\.(?!\.)\d*)?|\.\d+)(?:[eE][+-]?\d+)?/y
 const DOLLAR_QUOTE = /\$(?:[A-Za-z_\x80-\xff][A-Za-z_0-9\x80-\xff]*)?\$/y
 /** Strings that only white space with a line end parts are one string, of the first one's kind. */
-const CONTINUED = /(?:[ \t\f\v]|--[^\n\r]*)*[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*[\n\r])*'/y
+const CONTINUED = /[ \t\f\v]*(?:--[^\n\r]*)?[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*[\n\r])*'/y
 
 /** The text ends within a string, a name or a comment, or says something in a way that is not read here. */
 export class Unreadable extends Error {}

@@ -1,5 +1,9 @@
 import type { Duplex } from 'node:stream'
 
+/** The largest that is asked for is the table of commands. */
+const MOST_BYTES = 16 * 1024 * 1024
+const MOST_DEPTH = 16
+
 /** What a server said no with. */
 export class RedisRefusal extends Error {}
 
@@ -35,7 +39,12 @@ export function ask(socket: Duplex, words: readonly (string | Buffer)[], signal:
       for (let chunk = socket.read() as Buffer | null; chunk !== null; chunk = socket.read() as Buffer | null) {
         buffered = Buffer.concat([buffered, chunk])
       }
-      const answer = decode(buffered)
+      let answer: ReturnType<typeof decode>
+      try {
+        answer = decode(buffered)
+      } catch (error) {
+        return fail(error as Error)
+      }
       if (answer === undefined) return socket.readableEnded ? ended() : undefined
       settle()
       if (answer.end < buffered.length) socket.unshift(buffered.subarray(answer.end))
@@ -54,7 +63,8 @@ export function ask(socket: Duplex, words: readonly (string | Buffer)[], signal:
 /** One whole answer of RESP2 from the front, or undefined while it is not all there. */
 function decode(bytes: Buffer): { value: unknown; end: number } | undefined {
   let at = 0
-  const read = (): unknown => {
+  if (bytes.length > MOST_BYTES) throw new Error('its answer is larger than any that was asked for')
+  const read = (depth: number): unknown => {
     const end = bytes.indexOf('\r\n', at)
     if (end < 0) throw new Incomplete()
     const type = String.fromCharCode(bytes[at]!)
@@ -66,14 +76,20 @@ function decode(bytes: Buffer): { value: unknown; end: number } | undefined {
     if (type !== '$' && type !== '*') throw new Error('it does not speak the protocol of Redis')
     const length = Number(line)
     if (length < 0) return null
-    if (type === '*') return Array.from({ length }, read)
+    if (!(length <= MOST_BYTES) || depth > MOST_DEPTH) throw new Error('it does not speak the protocol of Redis')
+    // Not by length: an array is as long as the server says, and what follows may never come.
+    if (type === '*') {
+      const items: unknown[] = []
+      while (items.length < length) items.push(read(depth + 1))
+      return items
+    }
     if (bytes.length < at + length + 2) throw new Incomplete()
     const text = bytes.toString('utf8', at, at + length)
     at += length + 2
     return text
   }
   try {
-    return { value: read(), end: at }
+    return { value: read(0), end: at }
   } catch (error) {
     if (error instanceof Incomplete) return undefined
     throw error

@@ -26,11 +26,9 @@ test('it is asked for by its own names', async () => {
     'billing',
     'BILLING:80',
     'billing.localhost:7',
-    'billing.shop',
     'billing.shop.svc',
     'billing.shop.svc.cluster.local',
     'billing.shop.svc.cluster.local.',
-    'billing.staging.example.com',
     'invoices',
   ])
     expect((await ask(port, { headers: { host } })).status, host).toBe(200)
@@ -41,6 +39,9 @@ test('DNS rebinding: another host is refused, and nothing is dialled', async () 
   for (const host of [
     'evil.example',
     'evil.example:80',
+    // Names of pods' that may be domains of the world.
+    'billing.shop',
+    'billing.staging.example.com',
     'billing.evil.example',
     'localhost.evil.example',
     '127.0.0.1.evil.example',
@@ -59,6 +60,8 @@ test('a page of another site is refused by what its browser says', async () => {
   const foreign = [
     { origin: 'https://evil.example' },
     { origin: 'null' },
+    { origin: 'http://billing.shop' },
+    { origin: 'http://billing' },
     { origin: 'http://localhost.evil.example' },
     { origin: 'file://' },
     { 'sec-fetch-site': 'cross-site' },
@@ -75,13 +78,12 @@ test('a page of another site is refused by what its browser says', async () => {
   expect(connections()).toBe(0)
 })
 
-test('a page of this machine is not a stranger, nor is a service that passes its headers on', async () => {
+test('a page of this machine is not a stranger', async () => {
   const { port } = await opened()
   for (const headers of [
     { origin: 'http://localhost:3000' },
     { origin: 'http://shop.localhost:7777', 'sec-fetch-site': 'same-origin' },
     { 'sec-fetch-site': 'none' },
-    { origin: 'https://billing.staging.example.com' },
   ])
     expect(
       (await ask(port, { headers: { ...headers, host: 'localhost' } as Record<string, string> })).status,

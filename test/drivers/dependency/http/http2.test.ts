@@ -8,8 +8,9 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2'
 import type { AddressInfo } from 'node:net'
+import { toHttp2Headers } from '../../../../src/drivers/dependency/http/http2-headers.ts'
 import { expect, test } from 'vitest'
-import { cleanUp, httpUpstream, open, until } from './support.ts'
+import { cleanUp, httpUpstream, open, rawUpstream, until } from './support.ts'
 
 async function http2Upstream(onStream: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void): Promise<number> {
   const server: Http2Server = createServer()
@@ -228,4 +229,65 @@ test('HTTP/2 cannot say to HTTP/1.1 what HTTP/1.1 could not', async () => {
       () => {}, // refused by the HTTP/2 layer itself
     )
   expect(reached).toBe(0)
+})
+
+test('what calls itself gRPC is judged as the HTTP that it is: no other method comes through an exception', async () => {
+  const seen: string[] = []
+  const server = await http2Upstream((stream, headers) => {
+    seen.push(`${headers[':method']} ${headers[':path']}`)
+    stream.respond({ ':status': 200 })
+    stream.end()
+  })
+  const { port } = await open(
+    { url: new URL(`http://127.0.0.1:${server}`) },
+    { access: { level: 'read_only', allow: [{ method: 'POST', path: '/orders/*', why: 'a search' }] } },
+  )
+  const client = session(port)
+  const disguised = { ':path': '/orders/7', ...grpc }
+  const refused = [
+    await call(client, { ...disguised, ':method': 'DELETE' }),
+    await call(client, { ...disguised, 'x-http-method-override': 'DELETE' }, 'body'),
+  ]
+  for (const { headers } of refused) expect(headers['grpc-status'] ?? String(headers[':status'])).toMatch(/^(?:7|403)$/)
+  expect(seen).toEqual([])
+})
+
+test('a gRPC dependency takes calls only: POST, and nothing that asks to be taken for something else', async () => {
+  const seen: string[] = []
+  const server = await http2Upstream((stream, headers) => {
+    seen.push(String(headers[':method']))
+    stream.respond({ ':status': 200, ...grpc, 'grpc-status': '0' })
+    stream.end()
+  })
+  const { port } = await open(
+    { url: new URL(`http://127.0.0.1:${server}`) },
+    { protocol: 'grpc', access: { level: 'read_only', allow: [{ path: '/shop.Orders/List', why: 'it reads' }] } },
+  )
+  const client = session(port)
+  const path = { ':path': '/shop.Orders/List', ...grpc }
+  expect((await call(client, { ...path, ':method': 'DELETE' })).headers['grpc-status']).toBe('7')
+  expect((await call(client, { ...path, 'x-http-method-override': 'DELETE' }, 'x')).headers['grpc-status']).toBe('7')
+  await call(client, path, 'x')
+  expect(seen).toEqual(['POST'])
+})
+
+test('headers that may be said once and are said twice cost nobody more than their request', async () => {
+  const raw = (socket: import('node:net').Socket) =>
+    socket.once('data', () =>
+      socket.end(
+        'HTTP/1.1 200 OK\r\nX-Content-Type-Options: nosniff\r\nX-Content-Type-Options: nosniff\r\nDNT: 1\r\nDNT: 1\r\nContent-Length: 2\r\n\r\nok',
+      ),
+    )
+  const { port } = await open(await rawUpstream(raw))
+  const called = await call(session(port), {})
+  expect(called.body).toBe('ok')
+  expect(called.headers['x-content-type-options']).toBe('nosniff')
+})
+
+test('every header that Node takes once only is sent once', () => {
+  const names = `access-control-allow-credentials access-control-max-age access-control-request-method age authorization
+    content-encoding content-language content-length content-location content-md5 content-range content-type date dnt etag
+    expires from if-match if-modified-since if-none-match if-range if-unmodified-since last-modified location max-forwards
+    proxy-authorization range referer retry-after tk upgrade-insecure-requests user-agent x-content-type-options`.split(/\s+/)
+  for (const name of names) expect(toHttp2Headers([name, 'a', name, 'b'])[name], name).toBe('a')
 })

@@ -339,6 +339,7 @@ test('a hostile text is gone through in time that grows with its length, not wit
     '<a ',
     '<a>',
     '<a><![CDATA[',
+    '<![CDATA[]]>',
     'eyJ-',
     'eyJaaaaa.',
     '\\',
@@ -373,6 +374,12 @@ test('a hostile text is gone through in time that grows with its length, not wit
       expect(keepBody(bytes, { contentType, contentEncoding: undefined }, new Redactor(rules)).kind).not.toBe('none')
     }
   }
+})
+
+test('an element of many empty sections is gone through at once', () => {
+  const rules = compileRedaction({ headers: [], cookies: [], body: [], patterns: [] })
+  const bytes = Buffer.from(`<key/></x><a>${'<![CDATA[]]>'.repeat(20_000)}<b/>`)
+  expect(keepBody(bytes, { contentType: 'text/xml', contentEncoding: undefined }, new Redactor(rules)).kind).toBe('text')
 })
 
 test('numbers of cards are told from other numbers by their check digit', () => {
