@@ -66,7 +66,7 @@ function checkProduction(draft: Draft, at: Path, path: Path, name: string, entry
   const environment = draft.environments[name]!
   if (!environment.isProduction || draft.environment === name) return true
   if (environment.allowProduction === undefined) {
-    const isGuess = entry.env === undefined
+    const isGuess = entry.env !== name
     const message = isGuess
       ? `this address is under the domain of the environment "${name}", which is production`
       : `the environment "${name}" is production, which no local run may reach`
@@ -74,7 +74,9 @@ function checkProduction(draft: Draft, at: Path, path: Path, name: string, entry
     draft.faultAtValue(at, {
       code: 'SPEC_PRODUCTION_TARGET',
       message,
-      hint: isGuess ? `write env: staging if it is not; or ${allow}` : `use another environment; or ${allow}`,
+      hint: isGuess
+        ? `if it is not, give the other environment its own domain: environments: { staging: { domain: HOST } }; or ${allow}`
+        : `use another environment; or ${allow}`,
     })
     return false
   }

@@ -32,7 +32,10 @@ function ownTarget(
   const url = addressAt(draft, [...path, kind], entry[kind] ?? '', kind === 'tcp' ? 'address' : 'url')
   if (url === undefined) return undefined
   const { hostname, port } = new URL(url)
-  const environment = chooseEnvironment(draft, path, entry.env, hostname)
+  const nearest = chooseEnvironment(draft, path, undefined, hostname)
+  // What is under production's domain is production's, whatever is written.
+  const isProduction = nearest !== undefined && draft.environments[nearest]?.isProduction === true
+  const environment = isProduction ? nearest : chooseEnvironment(draft, path, entry.env, hostname)
   if (environment !== undefined) checkEnvironment(draft, path, kind, environment, { entry, needsContext: false })
   const { ca, servername } = entry.tls ?? {}
   return {

@@ -132,11 +132,13 @@ it('takes the address of an environment from its overrides, production included'
   expect(there.target).toMatchObject({ url: 'https://billing.example.com', environment: 'production' })
 })
 
-it('lets an explicit environment stand where a domain would say production', async () => {
-  const shiv = '  qa: {}\n  production: { domain: example.com }\n'
-  expect((await remotesOf('a: { http: https://a-qa.example.com, env: qa }', shiv))[0]!.target).toMatchObject({
-    environment: 'qa',
+it('takes what is under production’s domain for production’s, whatever is written, until another environment has the longer domain', async () => {
+  const dependency = 'a: { http: https://a.qa.example.com, env: qa }'
+  await expect(remotesOf(dependency, '  qa: {}\n  production: { domain: example.com }\n')).rejects.toMatchObject({
+    faults: [{ code: 'SPEC_PRODUCTION_TARGET' }],
   })
+  const apart = '  qa: { domain: qa.example.com }\n  production: { domain: example.com }\n'
+  expect((await remotesOf(dependency, apart))[0]!.target).toMatchObject({ environment: 'qa' })
 })
 
 it('takes a name of the workspace where local says that it is the same', async () => {
