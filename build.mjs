@@ -30,7 +30,9 @@ const daemon = {
   // Packages that are CommonJS ask for Node's own modules by it.
   banner: { js: "import { createRequire as requireOf } from 'node:module'\nconst require = requireOf(import.meta.url)" },
 }
-const bench = { entryPoints: { 'bench/start': 'bench/start.ts', 'bench/reload': 'bench/reload.ts' } }
+const bench = {
+  entryPoints: { 'bench/start': 'bench/start.ts', 'bench/reload': 'bench/reload.ts', 'bench/proxy': 'bench/proxy.ts' },
+}
 
 rmSync('dist.next', { recursive: true, force: true })
 const programs = existsSync('bench/start.ts') ? [cli, daemon, bench] : [cli, daemon]

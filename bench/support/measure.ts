@@ -5,7 +5,7 @@ import { bootstrap, bootstrapRatio, type Estimate } from '../../src/bench/statis
 export interface Row {
   measure: string
   /** Unit of `samples` and `baseline`. */
-  unit: 'ms' | 'µs' | 'MB' | 's/min' | '%' | 'requests' | 'edits' | 'ratio'
+  unit: 'ms' | 'µs' | 'MB' | 's/min' | '%' | 'requests' | 'edits' | 'ratio' | 'kB'
   samples: number[]
   /** What the baseline is, and its samples from the same run. */
   baseline?: { name: string; samples: number[] }
@@ -73,6 +73,12 @@ function renderRow(row: Row): string {
 }
 
 function show(estimate: Estimate, unit: Row['unit']): string {
-  const digits = unit === 'ms' ? (estimate.value < 100 ? 1 : 0) : unit === 'MB' || unit === 'µs' ? 1 : 3
+  const digits = digitsOf(estimate.value, unit)
   return `${estimate.value.toFixed(digits)} ${unit} [${estimate.low.toFixed(digits)}–${estimate.high.toFixed(digits)}]`
+}
+
+function digitsOf(value: number, unit: Row['unit']): number {
+  if (unit === 'requests') return value < 100 ? 3 : 0
+  if (unit === 'ms') return value < 1 ? 2 : value < 100 ? 1 : 0
+  return unit === 'MB' || unit === 'µs' || unit === 'kB' ? 1 : 3
 }

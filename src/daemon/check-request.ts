@@ -19,6 +19,12 @@ const PARAMS: Record<Method, Shape> = {
   exec: { ...TARGET, argv: 'strings' },
   loops: TARGET,
   verify: TARGET,
+  proxy: { path: 'string', names: 'strings' },
+  proxyTail: { path: 'string', names: 'strings', follow: 'boolean' },
+  proxyMode: { path: 'string', name: 'string' },
+  proxyFault: { path: 'string', name: 'string' },
+  recordingCheck: { file: 'string' },
+  recordingMerge: { files: 'strings', into: 'string' },
   doctor: { fix: 'boolean', environment: 'object' },
   shutdown: {},
 }

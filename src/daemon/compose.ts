@@ -2,6 +2,7 @@ import { ShivError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import type { Redactor } from '../core/redact.ts'
 import { openEngine, type Engine } from '../engine/engine.ts'
+import type { DependencyDriver } from '../engine/dependency-ports.ts'
 import type { EngineParts } from '../engine/parts.ts'
 import type { BuildContainers } from '../engine/reload/build-step.ts'
 import type { FrontDoor, Runtime } from '../engine/ports.ts'
@@ -18,6 +19,7 @@ export function compose(options: { home: string; redactor: Redactor; log: Log })
   const { home, redactor, log } = options
   let door: Promise<FrontDoor> | undefined
   let containers: Promise<BuildContainers> | undefined
+  let dependencies: Promise<DependencyDriver> | undefined
   const closers: (() => void)[] = []
 
   const makers: Record<RuntimeName, () => Promise<Runtime>> = {
@@ -28,6 +30,7 @@ export function compose(options: { home: string; redactor: Redactor; log: Log })
         home,
         spareScript: HELPER_SCRIPTS['spare.cjs'],
         serviceUrl: (workspace, service) => engine.serviceUrl(workspace, service),
+        dependencyAddress: (runId, name) => engine.dependencyAddress(runId, name),
       })
     },
     async kind() {
@@ -56,6 +59,10 @@ export function compose(options: { home: string; redactor: Redactor; log: Log })
       return runtime
     },
     frontDoor: () => (door ??= import('../drivers/proxy/front-door.ts').then(({ createFrontDoor }) => createFrontDoor({ home }))),
+    dependencies: () =>
+      (dependencies ??= import('../drivers/dependency/engine.ts').then(({ createDependencyDriver }) =>
+        createDependencyDriver({ home, conceal: (secret) => redactor.add(secret) }),
+      )),
     async watcher(root) {
       const { chooseWatcher } = await import('../drivers/watch/choose-watcher.ts')
       return chooseWatcher(root)

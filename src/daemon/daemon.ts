@@ -158,6 +158,18 @@ function callEngine(engine: Composition['engine'], request: EngineRequest, ask: 
       return engine.loops(request.params)
     case 'verify':
       return engine.verify(request.params, ask)
+    case 'proxy':
+      return engine.proxy(request.params)
+    case 'proxyTail':
+      return engine.proxyTail(request.params, ask)
+    case 'proxyMode':
+      return engine.proxyMode(request.params)
+    case 'proxyFault':
+      return engine.proxyFault(request.params)
+    case 'recordingCheck':
+      return engine.recordingCheck(request.params)
+    case 'recordingMerge':
+      return engine.recordingMerge(request.params)
     case 'exec':
       return engine.exec(request.params, ask)
     default:

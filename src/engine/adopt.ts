@@ -1,5 +1,6 @@
 import { ShivError, toErrorShape } from '../core/errors.ts'
 import { isWhole } from './live.ts'
+import { closeDependencies, recallDependencies } from './dependencies/attach.ts'
 import type { Ask } from './parts.ts'
 import type { Workshop } from './workshop.ts'
 import { createRun, failure, type Run } from './run.ts'
@@ -29,8 +30,10 @@ async function adopt(shop: Workshop, run: Run, ask: Ask): Promise<void> {
       const runtime = await shop.parts.runtime(run.record.runtime)
       await readSecretsAgain(shop, run)
       await run.routes.keep(plan)
+      await recallDependencies(shop, run, plan)
       const live = await runtime.adopt(plan, work.context(run, process.env))
       if (live === undefined) {
+        await closeDependencies(run)
         await run.routes.clear()
         return run.dispatch(failure(run, toErrorShape(lost())))
       }

@@ -1,10 +1,23 @@
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { Access, Faults, HttpRules, RecordingRules, RemoteMode, RemoteProtocol } from '../plan/remote.ts'
+import type { Fault } from '../core/errors.ts'
+import type {
+  Access,
+  Faults,
+  HttpRules,
+  RecordingRules,
+  RemoteEnvironment,
+  RemoteMode,
+  RemoteProtocol,
+  RemoteTarget,
+} from '../plan/remote.ts'
 
 /** How a proxied dependency is reached now. Everything in it may change while requests are under way; those keep what they began with. */
 export interface DependencySetting {
   /** The name that services call. */
   name: string
+  /** Further hosts, without port, under which services ask for it: its names in the cluster, those of production. */
+  hosts?: string[]
   protocol: RemoteProtocol
   mode: RemoteMode
   /** Absent where nothing is behind it: replay, or a mode that has no target. */
@@ -14,6 +27,8 @@ export interface DependencySetting {
   faults?: Faults
   /** Where `record` writes and `replay` reads. */
   recording?: { file: string; rules: RecordingRules; recordMissing: boolean }
+  /** What clients of a database must log in with, as any user. Absent: they may say what they like; for a port that only this machine reaches. */
+  clientPassword?: string
 }
 
 export interface Upstream {
@@ -67,6 +82,17 @@ export interface DependencyHealth {
   openConnections: number
 }
 
+/** Where services of a run reach the proxy of a dependency, and as whom. Held in memory; the password is the proxy's own, never the other environment's. */
+export interface DependencyAddress {
+  /** For processes `127.0.0.1`; for pods an IP address of this machine that they reach. */
+  host: string
+  port: number
+  /** Of databases: what the proxy asks of services. Made once a run. */
+  user?: string
+  password?: string
+  database?: string
+}
+
 /** One listening dependency. */
 export interface OpenDependency {
   /** On loopback. Stays the same for as long as it is open, whatever its setting. */
@@ -81,6 +107,55 @@ export interface OpenDependency {
 
 /** What listens for dependencies and leads their traffic. One contract suite runs over each protocol's part. */
 export interface ProxyEngine {
+  /** Throws ShivError when the setting cannot be served, before anything is switched to it. */
+  check(setting: DependencySetting): Promise<void>
   /** Listens on loopback, at `port` if it is free. Throws ShivError when the setting cannot be served (a recording that cannot be read). */
   open(setting: DependencySetting, options: { port?: number; onEvent(event: DependencyEvent): void }): Promise<OpenDependency>
+}
+
+/** On whose behalf other environments are reached. */
+export interface DependencyCaller {
+  /** Of the CLI that started the run: PATH, KUBECONFIG, HOME and the variables that credentials come from. */
+  environment: NodeJS.ProcessEnv
+  /** The workspace; where commands run, and what paths of certificates are relative to. */
+  folder: string
+}
+
+/** The way to a target. */
+export interface Reach {
+  upstream: Upstream
+  /** Ends what it keeps open. */
+  close(): Promise<void>
+}
+
+/** Everything outside of this process that dependencies need. */
+export interface DependencyDriver {
+  /** The proxy, acting for a caller: tokens come from its commands, variables and kubeconfig. */
+  proxy(caller: DependencyCaller): ProxyEngine
+  /** Nothing is dialled before the upstream's `connect`. Throws ShivError when there is no way to find: a context that is not there, a certificate that cannot be read. */
+  reach(target: RemoteTarget, options: { environment?: RemoteEnvironment; caller: DependencyCaller }): Promise<Reach>
+  /** The API server that a context of the user's kubeconfig leads to. */
+  serverOf(context: string, caller: DependencyCaller): Promise<URL>
+  /** A free port for each key: the one it had before if that is free. */
+  choosePorts(keys: string[]): Promise<number[]>
+  forgetPorts(prefix: string): Promise<void>
+  /** Every fault of a recording, with its line. */
+  checkRecording(file: string): Promise<Fault[]>
+  /** Writes into `target` all that the recordings hold. */
+  mergeRecordings(files: string[], target: string): Promise<void>
+  openPodDoor(place: PodPlace, onSocket: (socket: Socket) => void, port?: number): Promise<PodDoor>
+}
+
+/** Where pods of a local cluster reach this machine. */
+export interface PodPlace {
+  /** An address of this machine in the cluster's network, or one that leads to its loopback. */
+  address: string
+  /** CIDRs of that network: whoever else comes is refused. Absent where the address leads to loopback, and peers cannot be told apart. */
+  subnets?: string[]
+}
+
+/** One listener on an address that pods reach. */
+export interface PodDoor {
+  readonly port: number
+  close(): Promise<void>
 }

@@ -5,10 +5,13 @@ import type { Workshop } from './workshop.ts'
 import type { Plan } from '../plan/types.ts'
 import { createQueue } from './queue.ts'
 import type {
+  DependenciesResult,
+  DependencyTailResult,
   ExecResult,
   LoopsResult,
   LogsResult,
   ParityResult,
+  RecordingCheckResult,
   RestartResult,
   RunStatus,
   StartParams,
@@ -18,6 +21,10 @@ import type {
   VerifyResult,
   WhyResult,
 } from './results.ts'
+import { closeDependencies } from './dependencies/attach.ts'
+import { listDependencies, switchFaults, switchMode, tailDependencies, type DependencyTarget } from './dependencies/operations.ts'
+import type { DependencyAddress } from './dependency-ports.ts'
+import type { Faults, RemoteMode } from '../plan/remote.ts'
 import { endReload } from './reload/attach.ts'
 import { loopsOf, verifyRun } from './reload/look.ts'
 import { createRunStore } from './run-store.ts'
@@ -39,6 +46,18 @@ export interface Engine {
   exec(params: Target & { argv: string[] }, ask: Ask): Promise<ExecResult>
   loops(params: Target): Promise<LoopsResult>
   verify(params: Target, ask: Ask): Promise<VerifyResult>
+  /** Dependencies outside of the workspace, all or those named. */
+  proxy(params: { path: string; names: string[] }): Promise<DependenciesResult>
+  proxyTail(params: { path: string; names: string[]; follow: boolean; tail?: number }, ask: Ask): Promise<DependencyTailResult>
+  /** Without `mode`: as service.yaml has it. */
+  proxyMode(params: DependencyTarget & { mode?: RemoteMode }): Promise<DependenciesResult>
+  /** `faults: null`: none. */
+  proxyFault(params: DependencyTarget & { faults?: Faults | null }): Promise<DependenciesResult>
+  /** Files are absolute. */
+  recordingCheck(params: { file: string }): Promise<RecordingCheckResult>
+  recordingMerge(params: { files: string[]; into: string }): Promise<null>
+  /** Where services of a run reach the proxy of a dependency on this machine. */
+  dependencyAddress(runId: string, name: string): DependencyAddress | undefined
   /** Where a service of a workspace answers on this machine, for those that call it. */
   serviceUrl(workspace: string, service: string): string | undefined
   /** Types of the databases that runs have on the embedded runtime, stopped ones too. */
@@ -77,6 +96,27 @@ export function openEngine(parts: EngineParts): Engine {
     logs: after(adopted, logsOf),
     exec: after(adopted, execIn),
     verify: after(adopted, verifyRun),
+    proxyTail: after(adopted, tailDependencies),
+    async proxy(params) {
+      await adopted
+      return listDependencies(shop, params)
+    },
+    async proxyMode(params) {
+      await adopted
+      return switchMode(shop, params)
+    },
+    async proxyFault(params) {
+      await adopted
+      return switchFaults(shop, params)
+    },
+    async recordingCheck({ file }) {
+      return { version: 1, file, faults: await (await parts.dependencies()).checkRecording(file) }
+    },
+    async recordingMerge({ files, into }) {
+      await (await parts.dependencies()).mergeRecordings(files, into)
+      return null
+    },
+    dependencyAddress: (runId, name) => shop.runs.get(runId)?.dependencies?.address(name),
     async loops(params) {
       await loaded
       return loopsOf(shop, params)
@@ -125,6 +165,7 @@ export function openEngine(parts: EngineParts): Engine {
           await (await parts.runtime(run.record.runtime)).release(run.id)
         }),
       )
+      await Promise.all([...shop.runs.values()].map((run) => closeDependencies(run)))
     },
   }
 }

@@ -3,6 +3,7 @@ import type { Redactor } from '../core/redact.ts'
 import type { Fact, Plan, RuntimeName, VerifiedFact } from '../plan/types.ts'
 import type { Model } from '../spec/model.ts'
 import type { ServicePlan } from '../plan/types.ts'
+import type { DependencyDriver } from './dependency-ports.ts'
 import type { FrontDoor, Runtime, Watcher } from './ports.ts'
 import type { BuildContainers, HostCommand } from './reload/build-step.ts'
 import type { SourceRules } from './reload/reloader-parts.ts'
@@ -16,6 +17,8 @@ export interface EngineParts {
   log: Log
   runtime(name: RuntimeName): Promise<Runtime>
   frontDoor(): Promise<FrontDoor>
+  /** What dependencies outside of a workspace need. */
+  dependencies(): Promise<DependencyDriver>
   planner(): Promise<Planner>
   /** What serves a folder best to tell of saves. */
   watcher(root: string): Promise<Watcher>

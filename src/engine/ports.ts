@@ -1,4 +1,5 @@
 import type { KubeObject, Plan, ReadingTarget, RuntimeName } from '../plan/types.ts'
+import type { DependencyAddress, PodPlace } from './dependency-ports.ts'
 import type { Loop } from './reload/loop.ts'
 import type { Holding, ReloadOrder, ReloadOutcome, Verification } from './reload-ports.ts'
 
@@ -12,6 +13,8 @@ export interface RunContext {
   signal: AbortSignal
   /** Values of the developer's own secrets by variable name; in memory only. */
   secretValue(variable: string): string | undefined
+  /** Lets pods in to the dependencies of the run, and tells where each of them is for those. */
+  openToPods?(place: PodPlace): Promise<Map<string, DependencyAddress>>
   /** Environment of the CLI that asked, for PATH and the like. */
   environment: NodeJS.ProcessEnv
   /** Runs `work` as a timed step that the user sees; nested calls nest. */
@@ -198,6 +201,8 @@ export interface ClusterDriver {
   /** Whether the cluster is there but its nodes do not run. */
   isStopped?(spec: Plan['cluster']): Promise<boolean>
   remove(spec: Plan['cluster']): Promise<void>
+  /** Where pods reach this machine. Throws DEPENDENCY_POD_ADDRESS where there is no such place. */
+  podPlace?(spec: Plan['cluster']): Promise<PodPlace>
   /** A PersistentVolume that is ready for a claim of the default class, in a cluster that has no such class yet; undefined where only that class makes volumes. */
   makeVolume?(cluster: Cluster, claim: KubeObject): Promise<KubeObject | undefined>
   /** Ends when a creation that `ensure` returned from early is complete; throws what made it fail. */

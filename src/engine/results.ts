@@ -1,7 +1,9 @@
-import type { ErrorShape } from '../core/errors.ts'
+import type { ErrorShape, Fault } from '../core/errors.ts'
 import type { Verdict } from '../plan/reload-rules.ts'
 import type { ParityReport, Plan, RuntimeName } from '../plan/types.ts'
 import type { DatabaseState, Holding, RunEvent, ServiceState, Verification } from './ports.ts'
+import type { Access, Faults, RemoteMode, RemoteProtocol } from '../plan/remote.ts'
+import type { DependencyEvent, DependencyHealth } from './dependency-ports.ts'
 import type { Loop } from './reload/loop.ts'
 
 /** Which run: the workspace that holds `path`, and optionally services of it. */
@@ -29,6 +31,8 @@ export type EngineEvent =
   | { kind: 'step'; step: StepEvent }
   | { kind: 'waiting'; behind: { command: string; pid: number } }
   | { kind: 'output'; stream: 'stdout' | 'stderr'; text: string }
+  /** Something passed through the proxy of a dependency. */
+  | { kind: 'dependency'; event: DependencyEvent }
   | RunEvent
 
 export interface StepEvent {
@@ -53,7 +57,56 @@ export interface RunStatus {
   since: number
   services: (ServiceState & { url?: string; directUrl?: string; reload?: ReloadStatus })[]
   databases: DatabaseState[]
+  /** Those outside of the workspace; absent where there are none. */
+  dependencies?: DependencyStatus[]
   error?: ErrorShape
+}
+
+/** A dependency outside of the workspace, as it is served now. */
+export interface DependencyStatus {
+  name: string
+  protocol: RemoteProtocol
+  mode: RemoteMode
+  /** As service.yaml has it; another than `mode` where it was switched. */
+  writtenMode: RemoteMode
+  /** `staging (ledger.payments)`, `local (billing)`, `recording recordings/search.har`; empty where nobody serves it. */
+  serves: string
+  access: Access
+  /** Set where it leads to production, with the reason that allows it to be read. */
+  production?: { environment: string; why: string }
+  faults?: Faults
+  /** Faults are others than service.yaml has. */
+  areFaultsSwitched: boolean
+  users: string[]
+  /** On loopback. */
+  port?: number
+  /** Relative to the workspace; where it records or replays. */
+  recording?: string
+  health: DependencyHealth
+  /** Why it is not served, or not as asked. */
+  error?: ErrorShape
+}
+
+/** Ends `proxy`, `proxyMode` and `proxyFault`. */
+export interface DependenciesResult {
+  version: 1
+  workspace: string
+  dependencies: DependencyStatus[]
+}
+
+/** Ends `recordingCheck`: a recording without faults can be played. */
+export interface RecordingCheckResult {
+  version: 1
+  file: string
+  faults: Fault[]
+}
+
+/** Ends `proxyTail`. What passed comes as `dependency` events. */
+export interface DependencyTailResult {
+  version: 1
+  events: number
+  /** What passed while the reader was too slow to take it. */
+  skipped: number
 }
 
 /** How a service's replicas stand to the working copy. */

@@ -3,6 +3,7 @@ import { isAbsolute, join } from 'node:path'
 import { writeFileAtomic } from '../core/atomic-file.ts'
 import type { ErrorShape } from '../core/errors.ts'
 import type { Plan, RuntimeName } from '../plan/types.ts'
+import type { Override } from './dependencies/setting.ts'
 import type { RunState } from './results.ts'
 
 /** What is kept of a run, enough for the next daemon to find it again. Holds no secret. */
@@ -24,6 +25,8 @@ export interface RunRecord {
   reload?: boolean
   /** As the runtime got it. */
   plan: Plan
+  /** What was switched of dependencies, by name; until the run is stopped. */
+  dependencies?: Record<string, Override>
   error?: ErrorShape
 }
 

@@ -1,5 +1,7 @@
 import type { ErrorShape } from '../core/errors.ts'
 import { isServing, isWhole, withHealth } from './live.ts'
+import type { RunDependencies } from './dependencies/run-dependencies.ts'
+import { statusOf as dependencyStatus } from './dependencies/status.ts'
 import type { EngineParts } from './parts.ts'
 import type { LiveState, RunContext, RunEvent } from './ports.ts'
 import type { ReloadStatus, RunStatus } from './results.ts'
@@ -17,9 +19,13 @@ export interface Run {
   secrets: Map<string, string>
   /** Of the caller of the last start: PATH and the like. In memory only. */
   environment: NodeJS.ProcessEnv
+  /** Of `.env.local`, for credentials of dependencies. In memory only. */
+  variables: NodeJS.ProcessEnv
   /** The services' own tests run beside every loop, as the last start asked. */
   withTests: boolean
   reloader: RunReloader | undefined
+  /** Those outside of the workspace, while they are open. */
+  dependencies: RunDependencies | undefined
   /** By service, as they were last asked for. */
   holdings: Map<string, ReloadStatus> | undefined
   /** A runtime watches over it in this process. */
@@ -71,8 +77,10 @@ export function createRun(initial: RunRecord, parts: EngineParts, store: RunStor
     routes,
     secrets: new Map(),
     environment: process.env,
+    variables: {},
     withTests: false,
     reloader: undefined,
+    dependencies: undefined,
     holdings: undefined,
     isAttached: false,
     live: undefined,
@@ -93,6 +101,7 @@ export function createRun(initial: RunRecord, parts: EngineParts, store: RunStor
       step,
       emit: hear,
       secretValue: (variable) => run.secrets.get(variable),
+      openToPods: async (place) => (await run.dependencies?.openToPods(place)) ?? new Map(),
     }),
     tell: hear,
     listen(listener) {
@@ -105,7 +114,8 @@ export function createRun(initial: RunRecord, parts: EngineParts, store: RunStor
 }
 
 function statusOf(run: Run): RunStatus {
-  const { id, workspace, runtime, environment, state, since, error, plan } = run.record
+  const { id, workspace, runtime, environment, state, since, error, plan, dependencies: overrides = {} } = run.record
+  const open = run.dependencies?.all ?? []
   const known = state === 'stopped' ? undefined : run.live
   const services =
     known?.services ?? plan.services.map(({ name, kind }) => ({ name, kind, replicas: [], desired: 0, endpoints: {} }))
@@ -120,6 +130,9 @@ function statusOf(run: Run): RunStatus {
       withReload(Object.assign({ ...service }, run.routes.address(service.name)), run.holdings?.get(service.name)),
     ),
     databases: known?.databases ?? [],
+    ...(open.length > 0 && {
+      dependencies: open.map((held) => dependencyStatus(held, plan.remoteEnvironments, overrides[held.remote.name])),
+    }),
     ...(error && { error }),
   }
 }

@@ -38,7 +38,8 @@ async function fromFiles(key: SecretKey, plan: Plan): Promise<string | undefined
   return undefined
 }
 
-async function readDotenv(path: string): Promise<Record<string, string>> {
+/** What stands in a `.env.local`, nothing where there is none. Throws SECRET_FILE_UNREADABLE. */
+export async function readDotenv(path: string): Promise<Record<string, string>> {
   try {
     return parseDotenv(await readFile(path, 'utf8'))
   } catch (error) {

@@ -5,6 +5,7 @@ import { runIdOf } from '../core/ids.ts'
 import type { Plan, RuntimeName } from '../plan/types.ts'
 import type { Model } from '../spec/model.ts'
 import { chooseRuntime } from './choose-runtime.ts'
+import { closeDependencies, openDependencies } from './dependencies/attach.ts'
 import { isWithin, real, runAt } from './find-run.ts'
 import type { Ask, Planner } from './parts.ts'
 import type { Workshop } from './workshop.ts'
@@ -100,6 +101,7 @@ export async function realise(shop: Workshop, run: Run, runtime: Runtime, work: 
     const context = work.context(run, run.environment)
     await Promise.all([run.save(), run.routes.keep(plan)])
     work.signal.throwIfAborted()
+    await openDependencies(shop, run, plan, work)
     run.isAttached = true
     const reloader = reloaderOf(shop, run, runtime, () => startAgain(shop, run))
     await whileRebuilt(reloader, run, { plan, wasLiving }, async () => {
@@ -175,6 +177,7 @@ async function takeDown(shop: Workshop, run: Run): Promise<void> {
   })
   await endReload(run)
   await runtime.remove(run.record.plan, { purge: false }, context)
+  await closeDependencies(run)
   await run.routes.clear()
   run.isAttached = false
   run.live = undefined

@@ -1,4 +1,5 @@
 import { ShivError, toErrorShape } from '../core/errors.ts'
+import { closeDependencies, forgetDependencies } from './dependencies/attach.ts'
 import { findRun, requireRun, requireServices } from './find-run.ts'
 import type { Plan } from '../plan/types.ts'
 import type { Ask } from './parts.ts'
@@ -38,6 +39,8 @@ export async function removeRun(shop: Workshop, run: Run, purge: boolean, work: 
     await work.steps.step(`Stop ${record.workspace.name}`, () =>
       runtime.remove(record.plan, { purge }, work.context(run, process.env)),
     )
+    await closeDependencies(run)
+    if (purge) await forgetDependencies(shop, run)
     await run.routes.clear()
     if (buildsInContainers(record.plan)) await (await shop.parts.buildContainers()).end(record.workspace.root, process.env)
   } catch (error) {
@@ -47,6 +50,8 @@ export async function removeRun(shop: Workshop, run: Run, purge: boolean, work: 
   run.isAttached = false
   run.live = undefined
   run.secrets = new Map()
+  const { dependencies: _switched, ...rest } = run.record
+  run.record = rest
   await run.dispatch({ type: 'removed' })
   if (!purge) return
   shop.runs.delete(run.id)

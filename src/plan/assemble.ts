@@ -6,20 +6,25 @@ import { autoscalerObject, budgetObject, ingressObject, serviceObject } from './
 import { imageOf } from './images.ts'
 import { partLabels } from './labels.ts'
 import { languageOf } from './language.ts'
+import { localNamespace } from './localise-shared.ts'
 import { shortName } from './names.ts'
 import { namespaceObjects } from './namespace.ts'
 import { denyPolicy, servicePolicy } from './network.ts'
 import { kubeObject } from './object.ts'
 import type { ObjectScope } from './object.ts'
+import { remoteEnvironmentsOf, remotesOf } from './remotes.ts'
+import type { RemoteForm } from './remotes.ts'
 import { secretsOf } from './secrets.ts'
 import type { KubeObject, Plan, ServicePlan } from './types.ts'
 import { cronWorkload, migrateWorkload, serverWorkload, workerWorkload, workloadName } from './workloads.ts'
 
-/** Production's Plan for the services, before any patch. */
-export function assemblePlan(model: Model, services: Service[]): Plan {
+/** Production's Plan for the services, before any patch; in the `local` form with the addresses that lead to the proxy of dependencies. */
+export function assemblePlan(model: Model, services: Service[], form: RemoteForm = 'production'): Plan {
   const { workspace, environment, cluster } = model
-  const scope: ObjectScope = { model, namespace: environment.namespace ?? workspace.name }
-  const databases = databasesOf(services, model)
+  const namespace = environment.namespace ?? workspace.name
+  const remotes = remotesOf(services, model, form, form === 'local' ? localNamespace(model) : namespace)
+  const scope: ObjectScope = { model, namespace, remotes }
+  const databases = databasesOf(services, model, form === 'local')
   const objects = [
     ...namespaceObjects(scope),
     ...(model.platform.networkPolicy ? [denyPolicy(scope)] : []),
@@ -31,13 +36,15 @@ export function assemblePlan(model: Model, services: Service[]): Plan {
     workspace: { name: workspace.name, root: workspace.root },
     environment: environment.name,
     runtime: 'production',
-    namespace: scope.namespace,
+    namespace,
     cluster: { ...cluster },
     images: services.map((service) => imageOf(service, model)),
     databases,
     services: services.map((service) => servicePlan(service, model)),
+    remotes,
+    remoteEnvironments: remoteEnvironmentsOf(remotes, model),
     objects: inApplyOrder(objects),
-    secrets: secretsOf(services, databases),
+    secrets: secretsOf(services, databases, remotes),
     substitutions: [],
     alerts: services.flatMap((service) => service.observability.alerts.map((receiver) => ({ service: service.name, receiver }))),
     patches: [],
@@ -88,6 +95,7 @@ function servicePlan(service: Service, model: Model): ServicePlan {
     replicas: { min: minReplicas, max: Math.max(minReplicas, maxReplicas), ...(cpuTarget !== undefined && { cpuTarget }) },
     databases: service.databases.map((use) => use.name),
     dependencies: service.dependencies,
+    remotes: service.remotes.map((remote) => remote.name),
     migrate: service.migrate,
     workers: service.workers,
     cron: service.cron,
@@ -105,6 +113,7 @@ const APPLY_ORDER = [
   ['ServiceAccount'],
   ['ConfigMap'],
   ['Service'],
+  ['EndpointSlice'],
   ['Job'],
   ['StatefulSet', 'Deployment', 'CronJob'],
   ['HorizontalPodAutoscaler', 'PodDisruptionBudget', 'Ingress'],
@@ -124,7 +133,7 @@ export function inApplyOrder(objects: KubeObject[]): KubeObject[] {
 export function refuseTwins(objects: KubeObject[]): void {
   const seen = new Map<string, KubeObject>()
   for (const object of objects) {
-    const id = `${object.kind} ${object.metadata.name}`
+    const id = `${object.kind} ${object.metadata.namespace ?? ''} ${object.metadata.name}`
     const twin = seen.get(id)
     if (twin) {
       const owners = [twin, object].map((one) => one.metadata.labels?.['app.kubernetes.io/name'] ?? 'the platform')

@@ -27,7 +27,9 @@ export function databaseObjects(database: DatabasePlan, scope: ObjectScope): Kub
       spec: {
         podSelector: { matchLabels: labels },
         policyTypes: ['Ingress'],
-        ingress: [{ from: [usersOf(database), hostPeer], ports: [{ port, protocol: 'TCP' }] }],
+        ingress: [
+          { from: [...(database.users.length > 0 ? [usersOf(database)] : []), hostPeer], ports: [{ port, protocol: 'TCP' }] },
+        ],
       },
     },
   )

@@ -4,8 +4,8 @@ import { credentialsSecret } from './names.ts'
 import { expandTemplate } from './template.ts'
 import type { DatabasePlan } from './types.ts'
 
-/** The databases of the services, each once, in the order in which they are named. Throws PLAN_DATABASE_CONFLICT when two services mean different servers by one name. */
-export function databasesOf(services: Service[], model: Model): DatabasePlan[] {
+/** The databases of the services, `withStandIns` also those that stand in for a dependency, each once, in the order in which they are named. Throws PLAN_DATABASE_CONFLICT when two services mean different servers by one name. */
+export function databasesOf(services: Service[], model: Model, withStandIns: boolean): DatabasePlan[] {
   const plans = new Map<string, DatabasePlan>()
   for (const service of services) {
     for (const use of service.databases) {
@@ -14,7 +14,17 @@ export function databasesOf(services: Service[], model: Model): DatabasePlan[] {
       else join(known, use, service)
     }
   }
+  for (const name of withStandIns ? services.flatMap(standIns) : []) {
+    const owner = model.services.find((service) => service.databases.some((use) => use.name === name))
+    const use = owner?.databases.find((candidate) => candidate.name === name)
+    if (owner && use && !plans.has(name)) plans.set(name, { ...databaseOf(use, owner, model), users: [] })
+  }
   return [...plans.values()]
+}
+
+/** Databases that only the proxy of a dependency leads to, in mode `local`. */
+function standIns({ remotes }: Service): string[] {
+  return remotes.flatMap(({ mode, local }) => (mode === 'local' && local && 'database' in local ? [local.database] : []))
 }
 
 function databaseOf(use: DatabaseUse, service: Service, model: Model): DatabasePlan {

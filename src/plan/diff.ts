@@ -1,4 +1,5 @@
 import { canonicalJson, contentHash, isSame } from './canonical.ts'
+import { DEPENDENCY_LABEL } from './remote-objects.ts'
 import { pointerStep } from './pointer.ts'
 import type { KubeObject, Plan } from './types.ts'
 
@@ -22,6 +23,8 @@ export interface PlanDiff {
   databases: ItemDiff
   images: ItemDiff
   secrets: ItemDiff
+  /** Modes and rules among them, which nothing else of a Plan follows. */
+  remotes: ItemDiff
   objects: ItemDiff
   isEmpty: boolean
 }
@@ -33,6 +36,7 @@ export function diffPlans(from: Plan, to: Plan): PlanDiff {
     databases: diffItems(from.databases, to.databases, (database) => database.name),
     images: diffItems(from.images, to.images, (image) => image.service),
     secrets: diffItems(from.secrets, to.secrets, (secret) => secret.name),
+    remotes: diffItems(from.remotes, to.remotes, (remote) => remote.name),
     objects: diffItems(from.objects, to.objects, objectId),
   }
   const isEmpty = Object.values(diff).every((items) => items.added.length + items.removed.length + items.changed.length === 0)
@@ -44,9 +48,12 @@ export function planHash(plan: Plan): string {
   return contentHash(withoutPositions(plan))
 }
 
-/** `Kind/name`, which is unique within a Plan. */
-export function objectId(object: KubeObject): string {
-  return `${object.kind}/${object.metadata.name}`
+/** `Kind/name`, which is unique within a Plan; of what stands for a dependency in a namespace of its own `Kind/namespace/name`. */
+export function objectId({ kind, metadata }: KubeObject): string {
+  const isElsewhere = metadata.labels?.[DEPENDENCY_LABEL] !== undefined
+  return isElsewhere && metadata.namespace !== undefined
+    ? `${kind}/${metadata.namespace}/${metadata.name}`
+    : `${kind}/${metadata.name}`
 }
 
 function diffItems<T>(from: T[], to: T[], nameOf: (item: T) => string): ItemDiff {

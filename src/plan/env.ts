@@ -1,4 +1,5 @@
-import type { DatabaseUse, EnvSource, Model, Service } from '../spec/model.ts'
+import type { DatabaseField, EnvSource, Model, Service, TemplatePart } from '../spec/model.ts'
+import type { Remote } from '../spec/remote.ts'
 import { imageTemplateValues, languageOf } from './language.ts'
 import { upperSnake } from './names.ts'
 import { expandTemplate } from './template.ts'
@@ -15,13 +16,16 @@ export function envOf(service: Service, model: Model): EnvPlan[] {
   }
   addPlatform(service, model, add)
   addLanguage(service, model, add)
-  for (const use of service.databases) addDatabase(use, service, model, add)
+  for (const { type, name } of service.databases) {
+    addDatabase(type, name, `database ${name}`, service, model, add, (field) => ({ kind: 'database', database: name, field }))
+  }
   for (const dependency of service.dependencies) {
     add(`${upperSnake(dependency)}_URL`, `service ${dependency}`, {
       kind: 'value',
       parts: [{ kind: 'service', service: dependency, field: 'url' }],
     })
   }
+  for (const remote of service.remotes) addRemote(remote, service, model, add)
   for (const [name, source] of Object.entries(service.env)) entries.set(name, { name, source })
   return [...entries.values()]
 }
@@ -51,15 +55,32 @@ function addLanguage(service: Service, model: Model, add: Add): void {
     add(name, `preset ${language.name}`, text(expandTemplate(value, values)))
 }
 
-function addDatabase(use: DatabaseUse, service: Service, model: Model, add: Add): void {
-  const preset = model.databases[use.type]
-  if (!preset) throw new Error(`the model holds no database preset ${use.type}`)
-  const isSole = service.databases.filter((other) => other.type === use.type).length === 1
+/** What a database of this type offers, wherever it is. */
+function addDatabase(
+  type: string,
+  name: string,
+  from: string,
+  service: Service,
+  model: Model,
+  add: Add,
+  part: (field: DatabaseField) => TemplatePart,
+): void {
+  const preset = model.databases[type]
+  if (!preset) throw new Error(`the model holds no database preset ${type}`)
+  const types = [
+    ...service.databases.map((use) => use.type),
+    ...service.remotes.flatMap(({ target }) => (target.kind === 'database' ? [target.type] : [])),
+  ]
+  const isSole = types.filter((other) => other === type).length === 1
   const offers = { ...preset.offers, ...(isSole && preset.offersWhenSole) }
   for (const [key, field] of Object.entries(offers)) {
-    add(expandTemplate(key, { NAME: upperSnake(use.name) }), `database ${use.name}`, {
-      kind: 'value',
-      parts: [{ kind: 'database', database: use.name, field }],
-    })
+    add(expandTemplate(key, { NAME: upperSnake(name) }), from, { kind: 'value', parts: [part(field)] })
   }
+}
+
+function addRemote({ name, target }: Remote, service: Service, model: Model, add: Add): void {
+  const from = `dependency ${name}`
+  const part = (field: DatabaseField): TemplatePart => ({ kind: 'dependency', dependency: name, field })
+  if (target.kind === 'database') addDatabase(target.type, name, from, service, model, add, part)
+  else add(`${upperSnake(name)}_URL`, from, { kind: 'value', parts: [part('url')] })
 }

@@ -3,10 +3,12 @@ import { inApplyOrder, refuseTwins } from './assemble.ts'
 import { databaseObjects } from './database-objects.ts'
 import { openDebug } from './debug.ts'
 import { hostPeer } from './local-network.ts'
+import { recordRemotes } from './localise-remotes.ts'
 import { localImages, localNamespace, recordShared } from './localise-shared.ts'
 import type { ObjectScope } from './object.ts'
 import { getPointer, setPointer } from './pointer.ts'
 import { Recorder } from './recorder.ts'
+import { remoteObjects } from './remote-objects.ts'
 import { reloadInPlace } from './reload-pod.ts'
 import type { KubeObject, Plan } from './types.ts'
 
@@ -15,7 +17,7 @@ const SCALE_DOWN = '/spec/behavior/scaleDown/stabilizationWindowSeconds'
 /** The Plan for a kind cluster: production's objects, less what the recorded substitutions say. Services of `base` with a policy are reloaded in place. */
 export function localiseForKind(base: Plan, services: Service[], model: Model, debug: boolean): Plan {
   const record = new Recorder()
-  const scope: ObjectScope = { model, namespace: localNamespace(model) }
+  const scope: ObjectScope = { model, namespace: localNamespace(model), remotes: base.remotes }
   recordShared(base, model, record)
   const images = localImages(base, model)
   recordImages(base, images, record)
@@ -32,6 +34,8 @@ export function localiseForKind(base: Plan, services: Service[], model: Model, d
     })
     return databaseObjects(database, scope)
   })
+  added.push(...remoteObjects(scope))
+  recordRemotes(base.remotes, objects, record, scope.namespace)
   if (debug) for (const service of services) added.push(...openDebug(service, objects, scope, record))
   const reload = reloadInPlace(services, base.services, objects, scope, record)
   const all = [...objects, ...added, ...reload.added]

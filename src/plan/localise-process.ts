@@ -1,4 +1,5 @@
 import type { Model } from '../spec/model.ts'
+import { recordRemotes } from './localise-remotes.ts'
 import { localImages, localNamespace, recordShared } from './localise-shared.ts'
 import { Recorder } from './recorder.ts'
 import type { KubeObject, Plan } from './types.ts'
@@ -55,6 +56,7 @@ export function localiseForProcess(base: Plan, model: Model): Plan {
       why: 'a process runs as who starts it',
     })
   }
+  recordRemotes(base.remotes, base.objects, record, undefined)
   for (const object of base.objects) recordObject(object, record)
   return {
     ...base,
@@ -62,6 +64,8 @@ export function localiseForProcess(base: Plan, model: Model): Plan {
     namespace: localNamespace(model),
     images: localImages(base, model),
     objects: [],
+    // Where the proxy listens, the daemon tells when a process starts.
+    remotes: base.remotes.map(({ address: _address, ...remote }) => remote),
     substitutions: record.substitutions,
     absences: record.absences,
   }

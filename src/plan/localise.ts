@@ -23,7 +23,7 @@ export function localise(plan: Plan, runtime: 'kind' | 'process', model: Model, 
     model,
     plan.services.map((service) => service.name),
   )
-  const base = assemblePlan(model, services)
+  const base = assemblePlan(model, services, 'local')
   const withReload = options.reload ?? true
   const plans = withReload ? reloadPolicies(base.services, services) : base.services
   if (runtime === 'process') return localiseForProcess({ ...base, services: plans }, model)

@@ -5,6 +5,7 @@ import { EXTRACTORS } from './extractors.ts'
 import type { Extractor } from './extractors.ts'
 import { shortJson } from './fact-text.ts'
 import { getPointer, pointerSteps } from './pointer.ts'
+import { DEPENDENCY_LABEL } from './remote-objects.ts'
 import { IMAGE_PLACEHOLDER } from './types.ts'
 import type { Fact, KubeObject, Plan, ReadingTarget } from './types.ts'
 
@@ -20,7 +21,8 @@ export function objectFacts(production: Plan, local: Plan): Fact[] {
 
 /** A Plan has one Namespace, under whatever name. */
 function isTwin(object: KubeObject, candidate: KubeObject): boolean {
-  return object.kind === candidate.kind && (object.kind === 'Namespace' || object.metadata.name === candidate.metadata.name)
+  if (object.kind !== candidate.kind || candidate.metadata.labels?.[DEPENDENCY_LABEL] !== undefined) return false
+  return object.kind === 'Namespace' || object.metadata.name === candidate.metadata.name
 }
 
 function extractedFact(

@@ -1,11 +1,14 @@
 import type { Model } from '../spec/model.ts'
 import { workspaceLabels } from './labels.ts'
 import type { Labels } from './labels.ts'
+import type { RemotePlan } from './remote.ts'
 import type { KubeObject } from './types.ts'
 
 export interface ObjectScope {
   model: Model
   namespace: string
+  /** Of all services of the Plan. */
+  remotes: RemotePlan[]
 }
 
 /** An object of ours in the namespace, labelled; `labels` come on top. */

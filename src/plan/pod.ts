@@ -6,12 +6,14 @@ import { languageOf } from './language.ts'
 import { shortName } from './names.ts'
 import { probesOf } from './probes.ts'
 import { containerSecurity, podSecurity, requestsAndLimits } from './security.ts'
+import type { RemotePlan } from './remote.ts'
 import { IMAGE_PLACEHOLDER } from './types.ts'
 import type { EnvPlan } from './types.ts'
 
 export interface PodOptions {
   service: Service
   model: Model
+  remotes: RemotePlan[]
   env: EnvPlan[]
   /** Which of the service's parts runs in it: `server`, `migrate`, `worker-NAME`, `cron-NAME`. */
   part: string
@@ -29,14 +31,14 @@ export interface PodTemplate {
 
 /** The pod of one part of a service: one container, restricted, without a token, read-only but for /tmp and its volumes. */
 export function podTemplate(options: PodOptions): PodTemplate {
-  const { service, model, env, part, command, isServer } = options
+  const { service, model, remotes, env, part, command, isServer } = options
   const selector = partLabels(service.name, shortName(part))
   const container = {
     name: service.name,
     image: IMAGE_PLACEHOLDER + service.name,
     imagePullPolicy: 'IfNotPresent',
     ...(command && { command: command.map(escapeExpansion) }),
-    env: renderEnv(env, service, model.services),
+    env: renderEnv(env, service, { services: model.services, remotes }),
     ...(isServer && containerPorts(service)),
     resources: requestsAndLimits(service.resources),
     ...(isServer && probesOf(service, model)),

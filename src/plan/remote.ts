@@ -1,114 +1,34 @@
-/** `local`: a service or database of the workspace. `staging`: the other environment. `record`: that, and kept. `replay`: only what was kept. */
-export type RemoteMode = 'local' | 'staging' | 'record' | 'replay'
+import type { AuthSource, Remote } from '../spec/remote.ts'
 
-export type RemoteProtocol = 'http' | 'grpc' | 'postgres' | 'redis' | 'tcp'
-
-/** What may be done to the other environment. */
-export interface Access {
-  level: 'read_only' | 'read_write'
-  /** Unsafe requests that pass all the same, each with the reason that is printed at every start. */
-  allow: Allowance[]
-}
-
-export interface Allowance {
-  /** HTTP: `POST`; gRPC: absent. */
-  method?: string
-  /** HTTP: a path, `*` stands for one part and `**` for any number. gRPC: `/package.Service/Method`. */
-  path: string
-  why: string
-}
-
-export interface HttpRules {
-  request?: HeaderRules
-  response?: HeaderRules
-  auth?: AuthSource
-  /** The first whose `from` is a prefix of the path, on a border of its parts, replaces it. */
-  rewrite?: { from: string; to: string }[]
-  /** `upstream` (default): that of the URL. `local`: the one that the service sent. Or a name. */
-  host?: 'upstream' | 'local' | { name: string }
-  /** Whether `Forwarded` and `X-Forwarded-*` are sent; off unless asked for. */
-  forwarded?: boolean
-  timeouts?: { connectMs?: number; headersMs?: number; idleMs?: number; totalMs?: number }
-  /** Safe methods only. `budget`: of all requests of the last ten seconds, the part that may be retries. */
-  retries?: { attempts: number; budget: number }
-  breaker?: { failures: number; coolMs: number }
-}
-
-export interface HeaderRules {
-  set?: Record<string, string>
-  remove?: string[]
-}
-
-/** Where a bearer token comes from. The token is held in memory only and never logged. */
-export type AuthSource =
-  | { bearer: { command: string[] } }
-  | { bearer: { env: string } }
-  /** The exec credential or token of a kubeconfig's context. */
-  | { bearer: { kubeContext: string } }
-
-export interface Faults {
-  /** Each in milliseconds; a log-normal through both. */
-  latency?: { p50: number; p99: number }
-  /** 0 to 1. */
-  errorRate?: number
-  errorStatus?: number
-  /** 0 to 1: the part of answers that are cut in the middle. */
-  cutRate?: number
-  bytesPerSecond?: number
-}
-
-export interface RecordingRules {
-  /** Query parameters, headers and JSON paths (`$.a.b`) that do not count when a request is matched. */
-  ignore: { query: string[]; headers: string[]; body: string[] }
-  /** Beyond what is always redacted: header names, cookie names, JSON paths and regular expressions. */
-  redact: { headers: string[]; cookies: string[]; body: string[]; patterns: string[] }
-  /** `ordered`: equal requests are answered in the order that they were recorded, the last one again and again. */
-  order: 'any' | 'ordered'
-}
+export type * from '../spec/remote.ts'
 
 /** A dependency that is not part of the workspace, as the Plan carries it. Plain data; secrets are references. */
-export interface RemotePlan {
-  /** The name that services call, an RFC 1123 label. */
-  name: string
+export interface RemotePlan extends Omit<Remote, 'position' | 'inCluster' | 'production'> {
   /** Services that call it. */
   users: string[]
-  protocol: RemoteProtocol
-  /** As written; may be switched live. */
-  mode: RemoteMode
-  target: RemoteTarget
-  /** What `mode: local` leads to: a service or database of the workspace, or an address of this machine. */
-  local?: { service: string } | { database: string } | { url: string }
-  access: Access
-  rules: HttpRules
-  faults?: Faults
-  /** Relative to the workspace: `recordings/billing.har`. */
-  recording: { file: string; rules: RecordingRules; recordMissing: boolean }
-  /** Where it is in the local cluster: a Service of this name and namespace leads to the daemon. `tls`: production speaks TLS there. */
+  /** Where it is in a cluster: a local Plan has a Service of this name and namespace, which leads to the daemon. `tls`: production speaks TLS there. */
   inCluster: { namespace: string; service: string; port: number; tls: boolean }
-  /** Host names of production that lead here too, for example `billing.example.com`. */
-  hostnames: string[]
+  /** What services get as its `url`; `${host} ${port} ${user} ${password} ${name}` are filled in: `http://${host}:${port}`. */
+  urlTemplate: string
+  /** What services of this Plan get, where that is known without the runtime; a database's is in its Secret. */
+  address?: { url: string; host: string; port: string }
+  /** Production's address, for people and for parity. */
+  production: string
+  /** The Secret with the keys url host port user password name; of databases only. */
+  secret?: string
 }
 
-export type RemoteTarget =
-  | { kind: 'url'; url: string; ca?: string; servername?: string }
-  /** A Service of another environment's cluster, reached through its API server. `port`: name or number; absent: its only one. */
-  | { kind: 'service'; service: string; namespace: string; port?: string; environment: string; tls: boolean }
-  | { kind: 'database'; database: string; type: string; namespace: string; environment: string; credentials: RemoteCredentials }
-
-/** Where user and password of a database in another environment come from; read when a connection is made. */
-export type RemoteCredentials =
-  /** Keys `user`, `password`, `name`, as shiv's own deployments have them. */
-  | { secret: string; keys?: { user?: string; password?: string; name?: string } }
-  | { user?: string; env: string }
-  | { user?: string; command: string[] }
-
-/** How an environment may be reached: from `environments` of shiv.yaml. */
+/** Where and how an environment may be reached: from `environments` of shiv.yaml. */
 export interface RemoteEnvironment {
   name: string
   context?: string
   namespace?: string
   domain?: string
   auth?: AuthSource
+  isProduction: boolean
   /** Why production may be read. Absent: it is never a target. */
   allowProduction?: { level: 'read_only'; why: string }
 }
+
+/** Objects name where pods reach the daemon's proxy of a dependency by this until the runtime knows: as an address, and as a port. */
+export const DEPENDENCY_PLACEHOLDER = 'shiv-dependency:'

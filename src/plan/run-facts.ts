@@ -1,4 +1,5 @@
 import { ask, draftFact } from './draft-fact.ts'
+import type { RemotePlan } from './remote.ts'
 import { serviceFacts } from './service-facts.ts'
 import type { Fact, Plan } from './types.ts'
 
@@ -8,6 +9,7 @@ export function runFacts(production: Plan, local: Plan): Fact[] {
   return [
     ...clusterFacts(production, local),
     ...production.databases.flatMap((database) => databaseFacts(database.name, production, local)),
+    ...production.remotes.flatMap((remote) => remoteFacts(remote, local)),
     ...production.services.flatMap((service) => serviceFacts(service, production, local)),
     ...external.map((secret) =>
       draftFact(local, {
@@ -58,6 +60,27 @@ function clusterFacts(production: Plan, local: Plan): Fact[] {
   }
   if (production.services.some((service) => service.metrics)) {
     facts.push(draftFact(local, about('prometheus', 'metrics collection', 1, 'Prometheus scrapes each replica')))
+  }
+  return facts
+}
+
+function remoteFacts({ name, production }: RemotePlan, local: Plan): Fact[] {
+  const about = { subject: name, production }
+  if (!local.remotes.some((remote) => remote.name === name)) {
+    const why = 'no service of this run calls it'
+    return [{ ...about, id: `dependency.${name}`, title: 'dependency', weight: 2, local: undefined, verdict: 'absent', why }]
+  }
+  const facts = [draftFact(local, { ...about, id: `dependency.${name}`, title: 'where it leads', weight: 2 })]
+  if (production.startsWith('https:')) {
+    facts.push(
+      draftFact(local, {
+        id: `tls.${name}`,
+        subject: name,
+        title: 'TLS to it',
+        weight: 1,
+        production: 'the service itself speaks TLS',
+      }),
+    )
   }
   return facts
 }

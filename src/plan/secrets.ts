@@ -1,21 +1,24 @@
 import type { Service } from '../spec/model.ts'
 import { externalSecret } from './names.ts'
+import type { RemotePlan } from './remote.ts'
 import type { DatabasePlan, SecretKey, SecretPlan } from './types.ts'
 
 const CREDENTIAL_KEYS = ['url', 'host', 'port', 'user', 'password', 'name']
 
-/** One Secret a database, and one for each secret that a service refers to. */
-export function secretsOf(services: Service[], databases: DatabasePlan[]): SecretPlan[] {
-  const credentials = databases.map((database): SecretPlan => ({
-    name: database.secret,
-    source: { kind: 'credentials', database: database.name },
-    keys: CREDENTIAL_KEYS.map((key) => ({
-      key,
-      variable: '',
-      wantedBy: database.users.map((user) => `${user}.databases.${database.name}`),
-    })),
+/** One Secret a database, here or in another environment, and one for each secret that a service refers to. */
+export function secretsOf(services: Service[], databases: DatabasePlan[], remotes: RemotePlan[]): SecretPlan[] {
+  const keysFor = (wantedBy: string[]): SecretKey[] => CREDENTIAL_KEYS.map((key) => ({ key, variable: '', wantedBy }))
+  const credentials = databases.map(({ name, secret, users }): SecretPlan => ({
+    name: secret,
+    source: { kind: 'credentials', database: name },
+    keys: keysFor(users.map((user) => `${user}.databases.${name}`)),
   }))
-  return [...credentials, ...services.flatMap(externalSecrets)]
+  const dependencies = remotes.flatMap(({ name, secret, users }): SecretPlan[] => {
+    if (secret === undefined) return []
+    const keys = keysFor(users.map((user) => `${user}.dependencies.${name}`))
+    return [{ name: secret, source: { kind: 'dependency', dependency: name }, keys }]
+  })
+  return [...credentials, ...dependencies, ...services.flatMap(externalSecrets)]
 }
 
 /** Two entries that read the same key are one value; the first of them names the variable that carries it. */

@@ -1,7 +1,7 @@
 import { ShivError } from '../core/errors.ts'
 import type { Model, Service } from '../spec/model.ts'
 
-/** The named services with everything they depend on, in the model's order; all of them when none is named. Throws PLAN_SERVICE_UNKNOWN. */
+/** The named services with everything they depend on, what stands in for a dependency in mode `local` with it, in the model's order; all of them when none is named. Throws PLAN_SERVICE_UNKNOWN. */
 export function selectServices(model: Model, names: string[] | undefined): Service[] {
   if (!names || names.length === 0) return model.services
   const wanted = new Set<string>()
@@ -11,6 +11,7 @@ export function selectServices(model: Model, names: string[] | undefined): Servi
     if (!service) throw unknownService(name, model)
     wanted.add(name)
     for (const dependency of service.dependencies) want(dependency)
+    for (const { mode, local } of service.remotes) if (mode === 'local' && local && 'service' in local) want(local.service)
   }
   for (const name of names) want(name)
   return model.services.filter((service) => wanted.has(service.name))

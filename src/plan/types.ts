@@ -1,4 +1,5 @@
 import type { ReloadPolicy } from '../spec/reload-policy.ts'
+import type { RemoteEnvironment, RemotePlan } from './remote.ts'
 import type { DatabaseField, DatabasePreset, EnvSource, Health, LanguagePreset, Position, TemplatePart } from '../spec/model.ts'
 
 export type RuntimeName = 'kind' | 'process' | 'context'
@@ -18,6 +19,10 @@ export interface Plan {
   images: ImagePlan[]
   databases: DatabasePlan[]
   services: ServicePlan[]
+  /** Dependencies outside of the workspace, each once. In a local Plan they lead to the daemon's proxy. */
+  remotes: RemotePlan[]
+  /** Those that `remotes` are in. */
+  remoteEnvironments: RemoteEnvironment[]
   /**
    * In apply order: namespace, quota, policy, accounts, config, services, databases, migrations, workloads, autoscalers.
    * Never a Secret: those are `secrets`, made by the runtime before the first workload. A Job with the annotation
@@ -81,8 +86,11 @@ export interface DatabasePlan {
 /** A Secret whose values are made or fetched at start, never part of the Plan. */
 export interface SecretPlan {
   name: string
-  /** `credentials`: made once for a database. `external`: the developer's own values, by key. */
-  source: { kind: 'credentials'; database: string } | { kind: 'external' }
+  /**
+   * `credentials`: made once for a database. `dependency`: what the proxy of a dependency asks of services, never the other environment's own.
+   * `external`: the developer's own values, by key.
+   */
+  source: { kind: 'credentials'; database: string } | { kind: 'dependency'; dependency: string } | { kind: 'external' }
   keys: SecretKey[]
 }
 
@@ -108,7 +116,10 @@ export interface ServicePlan {
   env: EnvPlan[]
   replicas: { min: number; max: number; cpuTarget?: number }
   databases: string[]
+  /** Services of the workspace that start before it. */
   dependencies: string[]
+  /** Names of `Plan.remotes`. */
+  remotes: string[]
   migrate: string[] | undefined
   workers: { name: string; command: string[]; replicas: number }[]
   cron: { name: string; schedule: string; command: string[] }[]

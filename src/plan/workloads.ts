@@ -17,7 +17,15 @@ export function isAutoscaled(service: Service): boolean {
  */
 export function serverWorkload(service: Service, env: EnvPlan[], scope: ObjectScope): KubeObject {
   const isStateful = service.volumes.length > 0
-  const template = podTemplate({ service, model: scope.model, env, part: 'server', command: service.command, isServer: true })
+  const template = podTemplate({
+    service,
+    model: scope.model,
+    remotes: scope.remotes,
+    env,
+    part: 'server',
+    command: service.command,
+    isServer: true,
+  })
   return kubeObject(
     scope,
     {
@@ -65,7 +73,15 @@ function statefulSet(service: Service): Record<string, unknown> {
 /** A further process of the same image: a Deployment of its own, without ports or volumes. */
 export function workerWorkload(worker: Worker, service: Service, env: EnvPlan[], scope: ObjectScope): KubeObject {
   const part = shortName(`worker-${worker.name}`)
-  const template = podTemplate({ service, model: scope.model, env, part, command: worker.command, isServer: false })
+  const template = podTemplate({
+    service,
+    model: scope.model,
+    remotes: scope.remotes,
+    env,
+    part,
+    command: worker.command,
+    isServer: false,
+  })
   return kubeObject(
     scope,
     {
@@ -83,6 +99,7 @@ export function cronWorkload(cron: CronJob, service: Service, env: EnvPlan[], sc
   const template = podTemplate({
     service,
     model: scope.model,
+    remotes: scope.remotes,
     env,
     part,
     command: cron.command,
@@ -116,6 +133,7 @@ export function migrateWorkload(command: string[], service: Service, env: EnvPla
   const template = podTemplate({
     service,
     model: scope.model,
+    remotes: scope.remotes,
     env,
     part: 'migrate',
     command,

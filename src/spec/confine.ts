@@ -1,5 +1,5 @@
 import { realpath } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import type { Fault } from '../core/errors.ts'
 import { isInside } from './inside.ts'
 import { faultAt } from './source.ts'
@@ -28,9 +28,33 @@ export async function confine(
     const { code } = error as NodeJS.ErrnoException
     const message =
       code === 'ENOENT' || code === 'ENOTDIR' ? `"${written}" does not exist` : `"${written}" cannot be read (${code})`
-    faults.push(faultAt(span, { code: 'SPEC_FILE_NOT_FOUND', message, hint: 'paths are relative to the folder of this file' }))
+    const isOfFile = dirname(span.source.file) === base
+    const hint = isOfFile
+      ? 'paths are relative to the folder of this file'
+      : 'this path is relative to the folder of the workspace'
+    faults.push(faultAt(span, { code: 'SPEC_FILE_NOT_FOUND', message, hint }))
   }
   return undefined
+}
+
+/**
+ * Checks a path below `root` that may not be there yet, unless it `isNeeded`. What leaves `root`, by its text or through a symlink of a
+ * folder on its way, becomes a fault at `span`.
+ */
+export async function confineToBe(root: string, written: string, span: Span, faults: Fault[], isNeeded: boolean): Promise<void> {
+  const path = resolve(root, written)
+  if (isNeeded || !isInside(root, path) || written.includes('\0')) {
+    await confine(root, root, written, span, faults)
+    return
+  }
+  for (let at = path; isInside(root, at); at = dirname(at)) {
+    const real = await realpath(at).catch(() => undefined)
+    if (real !== undefined && isInside(root, real)) return
+    if (real !== undefined) {
+      faults.push(outsideFault(written, span, ' through a symlink'))
+      return
+    }
+  }
 }
 
 /** The fault of a path that leads out of the workspace. */

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path'
 import type { Fault } from '../core/errors.ts'
-import type { TemplatePart } from './model.ts'
+import type { Environment, Service, TemplatePart } from './model.ts'
 import type { Presets } from './presets.ts'
 import { faultAt, positionOf } from './source.ts'
 import type { FaultText, Span } from './source.ts'
@@ -14,6 +14,12 @@ export interface Reference {
   span: Span
 }
 
+/** A service, and the draft that it was made of. */
+export interface Resolved {
+  draft: Draft
+  service: Service
+}
+
 /** One service.yaml in one environment on its way to a Service: its data, and where each of it was written. */
 export class Draft {
   readonly tree: MapTree
@@ -22,15 +28,27 @@ export class Draft {
   readonly incomplete: ReadonlySet<string>
   readonly root: string
   readonly workspaceRoot: string
+  readonly workspaceName: string
+  /** The one that it is in. */
+  readonly environment: string
+  readonly environments: Record<string, Environment>
   readonly presets: Presets
   readonly faults: Fault[]
   readonly references: Reference[] = []
 
-  constructor(options: Pick<Draft, 'tree' | 'data' | 'incomplete' | 'workspaceRoot' | 'presets' | 'faults'>) {
+  constructor(
+    options: Pick<
+      Draft,
+      'tree' | 'data' | 'incomplete' | 'workspaceRoot' | 'workspaceName' | 'environment' | 'environments' | 'presets' | 'faults'
+    >,
+  ) {
     this.tree = options.tree
     this.data = options.data
     this.incomplete = options.incomplete
     this.workspaceRoot = options.workspaceRoot
+    this.workspaceName = options.workspaceName
+    this.environment = options.environment
+    this.environments = options.environments
     this.presets = options.presets
     this.faults = options.faults
     this.root = dirname(options.tree.span.source.file)

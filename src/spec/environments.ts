@@ -1,9 +1,11 @@
 import type { Fault } from '../core/errors.ts'
 import { didYouMean } from '../core/suggest.ts'
 import type { Environment } from './model.ts'
+import { authSource } from './resolve-rules.ts'
 import { faultAt } from './source.ts'
 import { valueSpan } from './tree.ts'
 import type { MapTree } from './tree.ts'
+import type { EnvironmentEntry } from './workspace-schema.ts'
 import type { FoundWorkspace } from './workspace.ts'
 
 /** Environments that exist without being written down. */
@@ -15,7 +17,22 @@ export function listEnvironments({ data }: FoundWorkspace, trees: MapTree[]): Re
   const implied = written.length > 0 ? [] : trees.flatMap((tree) => overridesOf(tree).map(([name]) => name))
   const names = [...new Set([...ALWAYS, ...written.map(([name]) => name), ...implied])]
   const fields = new Map(written)
-  return Object.fromEntries(names.map((name) => [name, { name, ...fields.get(name) }]))
+  return Object.fromEntries(names.map((name) => [name, environmentOf(name, fields.get(name) ?? {})]))
+}
+
+/** Without a word, these are not taken for harmless. */
+const PRODUCTION = new Set(['production', 'prod'])
+
+function environmentOf(name: string, written: EnvironmentEntry): Environment {
+  const { auth, production = PRODUCTION.has(name), allow_production: allowed, why: besides, ...fields } = written
+  const why = typeof allowed === 'object' ? allowed.why : allowed && besides
+  return {
+    name,
+    ...fields,
+    isProduction: production,
+    ...(auth !== undefined && { auth: authSource(auth) }),
+    ...(why !== undefined && { allowProduction: { level: 'read_only', why } }),
+  }
 }
 
 /** The chosen environment must exist, and so must each that a service overrides. */

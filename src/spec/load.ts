@@ -6,7 +6,7 @@ import { checkEnvironments, environmentsToCheck, listEnvironments } from './envi
 import { gatherFaults } from './gather-faults.ts'
 import { checkTree } from './issues.ts'
 import { inEnvironment } from './merge.ts'
-import type { Model, PlatformPreset } from './model.ts'
+import type { Environment, Model, PlatformPreset } from './model.ts'
 import { loadPresets, ownPresetsDir } from './presets.ts'
 import type { Presets } from './presets.ts'
 import { checkReferences } from './references.ts'
@@ -50,7 +50,7 @@ export async function loadWorkspace(path: string, options: LoadOptions): Promise
   checkEnvironments(workspace, trees, environments, options.environment, faults)
   let chosen: Resolved[] = []
   for (const environment of environmentsToCheck(environments, trees, options.environment)) {
-    const resolved = await resolveAll(trees, environment, workspace, presets, platform, faults)
+    const resolved = await resolveAll(trees, { environment, environments, workspace, presets, platform, faults })
     const isWhole = isComplete && resolved.length === trees.length && !resolved.some(({ draft }) => draft.incomplete.has('name'))
     checkReferences(resolved, isWhole, faults)
     const sorted = sortByDependency(resolved, faults)
@@ -77,19 +77,24 @@ export async function loadWorkspace(path: string, options: LoadOptions): Promise
   }
 }
 
-async function resolveAll(
-  trees: MapTree[],
-  environment: string,
-  workspace: FoundWorkspace,
-  presets: Presets,
-  platform: PlatformPreset | undefined,
-  faults: Fault[],
-): Promise<Resolved[]> {
+interface Surroundings {
+  environment: string
+  environments: Record<string, Environment>
+  workspace: FoundWorkspace
+  presets: Presets
+  platform: PlatformPreset | undefined
+  faults: Fault[]
+}
+
+async function resolveAll(trees: MapTree[], around: Surroundings): Promise<Resolved[]> {
+  const { environment, environments, workspace, presets, platform, faults } = around
   const resolved: Resolved[] = []
   for (const [index, written] of trees.entries()) {
     const checked = checkTree(serviceSchema, inEnvironment(written, environment), faults, { name: `unnamed-${index}` })
     if (checked === undefined || platform === undefined) continue
-    const draft = new Draft({ ...checked, workspaceRoot: workspace.root, presets, faults })
+    const workspaceName = workspace.data.name ?? checked.data.name
+    const place = { workspaceRoot: workspace.root, workspaceName, environment, environments }
+    const draft = new Draft({ ...checked, ...place, presets, faults })
     resolved.push({ draft, service: await resolveService(draft, platform) })
   }
   return resolved

@@ -1,3 +1,5 @@
+import type { Position } from './position.ts'
+import type { AuthSource, Remote } from './remote.ts'
 import type { ReloadDefaults, ReloadPolicy } from './reload-policy.ts'
 
 /**
@@ -5,12 +7,7 @@ import type { ReloadDefaults, ReloadPolicy } from './reload-policy.ts'
  * Inert data: no behaviour, JSON-serialisable, safe to send over the wire (secrets are references).
  */
 
-export interface Position {
-  /** Absolute path. */
-  file: string
-  line: number
-  column: number
-}
+export type { Position }
 
 export interface Model {
   workspace: { name: string; root: string; file?: string }
@@ -39,6 +36,11 @@ export interface Environment {
   namespace?: string
   registry?: string
   domain?: string
+  /** How requests into it prove who they are, where a dependency says nothing itself. */
+  auth?: AuthSource
+  /** Nothing leads into it but what `allowProduction` says. */
+  isProduction: boolean
+  allowProduction?: { level: 'read_only'; why: string }
 }
 
 export interface Service {
@@ -65,6 +67,8 @@ export interface Service {
   migrate?: string[]
   /** Names of services of the workspace. */
   dependencies: string[]
+  /** What it calls outside of the workspace. */
+  remotes: Remote[]
   /** Absent where service.yaml turns it off. */
   reload?: ReloadPolicy
   patches: Patch[]
@@ -103,6 +107,7 @@ export type TemplatePart =
   | { kind: 'text'; text: string }
   | { kind: 'database'; database: string; field: DatabaseField }
   | { kind: 'service'; service: string; field: 'url' | 'host' | 'port' }
+  | { kind: 'dependency'; dependency: string; field: DatabaseField }
 
 export type DatabaseField = 'url' | 'host' | 'port' | 'user' | 'password' | 'name'
 

@@ -1,23 +1,22 @@
 import { didYouMean } from '../core/suggest.ts'
 import type { Fault } from '../core/errors.ts'
-import type { Draft, Reference } from './draft.ts'
+import { checkRemotes } from './check-remotes.ts'
+import type { Draft, Reference, Resolved } from './draft.ts'
 import type { DatabasePreset, Service } from './model.ts'
-import { faultAt, positionOf } from './source.ts'
+import { faultAt, placeOf } from './source.ts'
 import type { FaultText, Span } from './source.ts'
 import { valueSpan } from './tree.ts'
 
-export interface Resolved {
-  draft: Draft
-  service: Service
-}
+export type { Resolved }
 
 /** Checks that need more than one service: names that occur twice, and references that name nothing. */
 export function checkReferences(all: Resolved[], isComplete: boolean, faults: Fault[]): void {
   checkNames(all, faults)
+  checkRemotes(all, isComplete, faults)
   const names = all.map(({ service }) => service.name)
   for (const { draft, service } of all) {
     for (const [index, name] of (draft.data.dependencies ?? []).entries()) {
-      if (names.includes(name) || !isComplete) continue
+      if (typeof name !== 'string' || names.includes(name) || !isComplete) continue
       const hint = didYouMean(
         name,
         names.filter((other) => other !== service.name),
@@ -53,12 +52,41 @@ function problemOf({ part }: Reference, draft: Draft, own: Service, all: Resolve
       hint: `add a port to ${part.service}`,
     }
   }
+  if (part.kind === 'dependency') return dependencyProblem(part, own, draft)
   const use = own.databases.find(({ name }) => name === part.database)
   if (use !== undefined) return fieldProblem(part.field, use.name, draft.presets.databases.get(use.type))
   if (draft.incomplete.has('databases')) return undefined
   const names = own.databases.map(({ name }) => name)
   const hint = didYouMean(part.database, names) ?? `add it to databases: - postgres: ${part.database}`
   return { code: 'SPEC_UNKNOWN_REFERENCE', message: `"${own.name}" uses no database "${part.database}"`, hint }
+}
+
+/** A dependency is one that this service names itself. */
+function dependencyProblem(
+  part: Extract<Reference['part'], { kind: 'dependency' }>,
+  own: Service,
+  draft: Draft,
+): FaultText | undefined {
+  const { dependency, field } = part
+  const remote = own.remotes.find(({ name }) => name === dependency)
+  if (remote?.target.kind === 'database') return fieldProblem(field, dependency, draft.presets.databases.get(remote.target.type))
+  if (remote !== undefined) {
+    if (field === 'url' || field === 'host' || field === 'port') return undefined
+    return {
+      code: 'SPEC_BAD_REFERENCE',
+      message: `a dependency by ${remote.protocol} has no ${field}`,
+      hint: 'it has: url, host, port',
+    }
+  }
+  if (draft.incomplete.has('dependencies')) return undefined
+  const code = 'SPEC_UNKNOWN_REFERENCE'
+  if (own.dependencies.includes(dependency)) {
+    const hint = `write service.${dependency}.${field}`
+    return { code, message: `"${dependency}" is a service of the workspace`, hint }
+  }
+  const names = own.remotes.map(({ name }) => name)
+  const hint = didYouMean(dependency, names) ?? `add it to dependencies: - ${dependency}: { http: https://… }`
+  return { code, message: `"${own.name}" has no dependency "${dependency}" outside of the workspace`, hint }
 }
 
 /** Not every database has users, passwords and names. */
@@ -92,7 +120,7 @@ function checkNames(all: Resolved[], faults: Fault[]): void {
       faults.push(
         faultAt(span, {
           code: 'SPEC_DUPLICATE_SERVICE',
-          message: `two services are named "${service.name}"; the other is in ${place(first)}`,
+          message: `two services are named "${service.name}"; the other is in ${placeOf(first)}`,
           hint: 'rename one of them',
         }),
       )
@@ -103,23 +131,18 @@ function checkNames(all: Resolved[], faults: Fault[]): void {
       const span = valueSpan(draft.tree, ['databases', index, type])
       const twin = services.get(name)
       if (twin !== undefined) {
-        const message = `a database and a service are both named "${name}"; the service is in ${place(twin)}`
+        const message = `a database and a service are both named "${name}"; the service is in ${placeOf(twin)}`
         faults.push(faultAt(span, { code: 'SPEC_DUPLICATE_NAME', message, hint: `rename the database, for example ${name}-db` }))
       }
       const described = `${type} ${version}, storage ${storage}`
       const first = databases.get(name)
       if (first === undefined) databases.set(name, { described, span })
       else if (first.described !== described) {
-        const message = `the database "${name}" is ${described} here and ${first.described} in ${place(first.span)}`
+        const message = `the database "${name}" is ${described} here and ${first.described} in ${placeOf(first.span)}`
         faults.push(
           faultAt(span, { code: 'SPEC_DATABASE_CONFLICT', message, hint: 'write it alike in both, or give one another name' }),
         )
       }
     }
   }
-}
-
-function place(span: Span): string {
-  const { file, line } = positionOf(span)
-  return `${file}:${line}`
 }

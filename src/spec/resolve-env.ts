@@ -31,7 +31,10 @@ function referenceAt(draft: Draft, path: Path, text: string): TemplatePart[] {
   const part = parseReference(text)
   if ('code' in part) {
     const isForm = part.message.endsWith('names nothing')
-    draft.faultAtValue(path, { ...part, hint: isForm ? 'write database.NAME.url or service.NAME.url' : part.hint })
+    draft.faultAtValue(path, {
+      ...part,
+      hint: isForm ? 'write database.NAME.url, service.NAME.url or dependency.NAME.url' : part.hint,
+    })
     return []
   }
   draft.references.push({ part, span: valueSpan(draft.tree, path) })

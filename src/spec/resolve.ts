@@ -5,6 +5,7 @@ import type { Draft } from './draft.ts'
 import type { LanguagePreset, PlatformPreset, Service } from './model.ts'
 import { resolveBuild } from './resolve-build.ts'
 import { resolveDatabases } from './resolve-databases.ts'
+import { resolveDependencies } from './resolve-dependencies.ts'
 import { resolveEnv } from './resolve-env.ts'
 import { resolveReload } from './resolve-reload.ts'
 import { resolveResources, resolveScaling } from './resolve-size.ts'
@@ -40,7 +41,7 @@ export async function resolveService(draft: Draft, platform: PlatformPreset): Pr
     workers: (data.workers ?? []).map(({ name, command, replicas = 1 }) => ({ name, command: wordsOf(command), replicas })),
     cron: (data.cron ?? []).map(({ name, schedule, command }) => ({ name, schedule, command: wordsOf(command) })),
     ...(data.migrate !== undefined && { migrate: wordsOf(data.migrate) }),
-    dependencies: [...new Set(data.dependencies)],
+    ...(await resolveDependencies(draft)),
     ...(reload !== undefined && { reload }),
     patches: (data.patches ?? []).map((patch, index) => ({ ...patch, position: draft.position(['patches', index]) })),
   }

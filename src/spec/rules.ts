@@ -46,16 +46,20 @@ export function rule<Value extends string | number>(
   })
 }
 
-function pattern(expression: RegExp, text: RuleText) {
+/** Text of that form. */
+export function pattern(expression: RegExp, text: RuleText) {
   return rule(z.string(), (value) => expression.test(value), text).meta({ pattern: expression.source })
 }
 
 /** RFC 1123 label that begins with a letter, as a Kubernetes Service's name must. */
-export const label = pattern(/^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/, {
+export const LABEL = {
+  pattern: /^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/,
   code: 'SPEC_BAD_NAME',
-  message: (value) => `"${value}" is not an RFC 1123 name`,
+  message: (value: string) => `"${value}" is not an RFC 1123 name`,
   hint: 'use at most 63 of a-z, 0-9 and "-", beginning with a letter and ending with a letter or digit',
-})
+}
+
+export const label = pattern(LABEL.pattern, LABEL)
 
 export const envName = pattern(/^[A-Za-z_][A-Za-z0-9_]*$/, {
   code: 'SPEC_BAD_ENV_NAME',

@@ -10,6 +10,7 @@ import {
   checkService,
   checkUniqueNames,
 } from './field-checks.ts'
+import { dependency } from './dependency-schema.ts'
 import { reload } from './reload-schema.ts'
 import {
   across,
@@ -32,10 +33,12 @@ import {
 
 const envSource = across(
   closed({
-    value: scalar.describe('The value; may hold ${databases.NAME.FIELD} and ${services.NAME.FIELD}').optional(),
+    value: scalar
+      .describe('The value; may hold ${databases.NAME.FIELD}, ${services.NAME.FIELD} and ${dependencies.NAME.FIELD}')
+      .optional(),
     secret: label.describe('A secret by name; its value is never written here').optional(),
     key: secretKey.describe('Key in the secret; the name in lower-kebab by default').optional(),
-    from: text.describe('database.NAME.url or service.NAME.url|host|port').optional(),
+    from: text.describe('database.NAME.url, service.NAME.url|host|port or dependency.NAME.url').optional(),
     prompt: text.describe('The question asked when the value is missing and there is a terminal').optional(),
   }),
   checkEnvEntry,
@@ -119,7 +122,10 @@ const fields = {
   ).optional(),
   cron: across(z.array(closed({ name: label, schedule, command })), checkCronNames).optional(),
   migrate: command.describe('Runs to completion before traffic').optional(),
-  dependencies: z.array(label).describe('Services of the workspace that must run first').optional(),
+  dependencies: z
+    .array(dependency)
+    .describe('Services of the workspace that must run first, and what is outside of it')
+    .optional(),
   reload: reload.describe('How a save becomes running code; off: not at all').optional(),
   patches: z.array(patch).optional(),
 }

@@ -12,7 +12,7 @@ export function sortByDependency(all: Resolved[], faults: Fault[]): Resolved[] {
     if (sorted.has(resolved)) return
     way.push(resolved)
     for (const [index, name] of (resolved.draft.data.dependencies ?? []).entries()) {
-      const next = byName.get(name)
+      const next = typeof name === 'string' ? byName.get(name) : undefined
       if (next === undefined) continue
       if (!way.includes(next)) {
         visit(next)

@@ -82,6 +82,9 @@ export function makeSource(file: string, text: string): Source {
   return { file, text, lines }
 }
 
+/** Faults that point at a secret: what they point at, and what follows it, is not shown. */
+const SECRETS = new Set(['SPEC_URL_CREDENTIALS', 'SPEC_SECRET_IN_TEXT'])
+
 /** A fault at a span: position, underlined length (to the end of the first line at most) and the line's text. */
 export function faultAt(span: Span, fault: FaultText): Fault {
   const { source } = span
@@ -91,6 +94,8 @@ export function faultAt(span: Span, fault: FaultText): Fault {
   const lineEnd = newline < 0 ? source.text.length : newline
   const snippet = source.text.slice(lineStart, Math.min(lineEnd, span.start + 300)).replace(/\r$/, '')
   const underlined = source.text.slice(span.start, Math.min(span.end, lineEnd)).trimEnd().length
+  const from = span.start - lineStart
+  const isSecret = SECRETS.has(fault.code)
   return {
     code: fault.code,
     message: fault.message,
@@ -99,7 +104,7 @@ export function faultAt(span: Span, fault: FaultText): Fault {
     line,
     column: col,
     length: Math.max(1, underlined),
-    snippet,
+    snippet: isSecret ? snippet.slice(0, from) + '*'.repeat(Math.min(underlined, snippet.length - from)) : snippet,
   }
 }
 
@@ -107,6 +112,12 @@ export function faultAt(span: Span, fault: FaultText): Fault {
 export function positionOf(span: Span): { file: string; line: number; column: number } {
   const { line, col } = span.source.lines.linePos(span.start)
   return { file: span.source.file, line, column: col }
+}
+
+/** `file:line` of a span, for a message. */
+export function placeOf(span: Span): string {
+  const { file, line } = positionOf(span)
+  return `${file}:${line}`
 }
 
 /** Offset of the first byte that no UTF-8 text holds, or undefined. */

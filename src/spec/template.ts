@@ -19,7 +19,7 @@ export interface ParsedTemplate {
   openings: Map<TemplatePart, number>
 }
 
-/** Parses `${databases.NAME.FIELD}` and `${services.NAME.FIELD}`; `$${` stands for `${`. Whether the names exist is not asked here. */
+/** Parses `${databases.NAME.FIELD}`, `${services.NAME.FIELD}` and `${dependencies.NAME.FIELD}`; `$${` stands for `${`. Whether the names exist is not asked here. */
 export function parseTemplate(text: string): ParsedTemplate {
   const parsed: ParsedTemplate = { parts: [], faults: [], openings: new Map() }
   let plain = ''
@@ -63,23 +63,32 @@ export function parseTemplate(text: string): ParsedTemplate {
   return parsed
 }
 
-/** `database.NAME.FIELD` or `service.NAME.FIELD`, singular or plural, as in `from:` and between the braces of a placeholder. */
+const KINDS: Record<string, 'database' | 'service' | 'dependency'> = {
+  database: 'database',
+  databases: 'database',
+  service: 'service',
+  services: 'service',
+  dependency: 'dependency',
+  dependencies: 'dependency',
+}
+
+/** `database.NAME.FIELD`, `service.NAME.FIELD` or `dependency.NAME.FIELD`, singular or plural, as in `from:` and between the braces of a placeholder. */
 export function parseReference(text: string): Exclude<TemplatePart, { kind: 'text' }> | FaultText {
-  const [kind = '', name = '', field = '', ...more] = text.trim().split('.')
-  const isDatabase = kind === 'database' || kind === 'databases'
-  const isService = kind === 'service' || kind === 'services'
-  if ((!isDatabase && !isService) || name === '' || more.length > 0) {
+  const [word = '', name = '', field = '', ...more] = text.trim().split('.')
+  const kind = Object.hasOwn(KINDS, word) ? KINDS[word] : undefined
+  if (kind === undefined || name === '' || more.length > 0) {
     return {
       code: 'SPEC_BAD_REFERENCE',
       message: `"${text}" names nothing`,
-      hint: 'write databases.NAME.FIELD or services.NAME.FIELD, for example ${databases.user-db.url}; $${ stands for the text ${',
+      hint: 'write databases.NAME.FIELD, services.NAME.FIELD or dependencies.NAME.FIELD, for example ${databases.user-db.url}; $${ stands for the text ${',
     }
   }
-  const fields: readonly string[] = isDatabase ? DATABASE_FIELDS : SERVICE_FIELDS
+  const fields: readonly string[] = kind === 'service' ? SERVICE_FIELDS : DATABASE_FIELDS
   if (!fields.includes(field)) {
-    const message = field === '' ? `"${text}" lacks a field` : `a ${isDatabase ? 'database' : 'service'} has no field "${field}"`
+    const message = field === '' ? `"${text}" lacks a field` : `a ${kind} has no field "${field}"`
     return { code: 'SPEC_BAD_REFERENCE', message, hint: didYouMean(field, fields) }
   }
-  if (isDatabase) return { kind: 'database', database: name, field: field as DatabaseField }
-  return { kind: 'service', service: name, field: field as 'url' | 'host' | 'port' }
+  if (kind === 'database') return { kind, database: name, field: field as DatabaseField }
+  if (kind === 'dependency') return { kind, dependency: name, field: field as DatabaseField }
+  return { kind, service: name, field: field as 'url' | 'host' | 'port' }
 }

@@ -1,12 +1,46 @@
 import * as z from 'zod'
-import { closed, count, label, text } from './rules.ts'
+import { auth } from './dependency-schema.ts'
+import { across, closed, count, label, text } from './rules.ts'
 
-const environment = closed({
-  context: text.describe('Context of the kubeconfig').optional(),
-  namespace: label.optional(),
-  registry: text.optional(),
-  domain: text.optional(),
-})
+const environment = across(
+  closed({
+    context: text.describe('Context of the kubeconfig').optional(),
+    namespace: label.optional(),
+    registry: text.optional(),
+    domain: text.optional(),
+    auth: auth.describe('For dependencies in it that say nothing themselves').optional(),
+    production: z.boolean().describe('true for the environment production; no local run reaches it').optional(),
+    allow_production: z
+      .union([z.literal('read_only'), closed({ read_only: z.literal(true), why: text })])
+      .describe('Dependencies may read there; needs the reason, which is printed at every start')
+      .optional(),
+    why: text.describe('The reason of allow_production: read_only').optional(),
+  }),
+  checkAllowProduction,
+)
+
+type Report = Parameters<Parameters<typeof across>[1]>[1]
+
+function checkAllowProduction(environment: Record<string, unknown>, report: Report): void {
+  const isWord = environment['allow_production'] === 'read_only'
+  const hasReason = Object.hasOwn(environment, 'why')
+  if (isWord && !hasReason) {
+    const hint = 'add a line such as: why: reports need real amounts; it is printed at every start'
+    report(['allow_production'], {
+      code: 'SPEC_MISSING_FIELD',
+      message: '"why" is missing: production is read for a reason',
+      hint,
+    })
+  }
+  if (hasReason && !isWord) {
+    const message = '"why" goes only with allow_production: read_only'
+    report(['why'], {
+      code: 'SPEC_DEPENDENCY_FIELD',
+      message,
+      hint: 'remove it, or put it into allow_production: { read_only: true, why: … }',
+    })
+  }
+}
 
 /** shiv.yaml as written. */
 export const workspaceSchema = closed({
@@ -27,4 +61,5 @@ export const workspaceSchema = closed({
   }).optional(),
 })
 
+export type EnvironmentEntry = z.infer<typeof environment>
 export type WorkspaceFile = z.infer<typeof workspaceSchema>

@@ -1,14 +1,19 @@
 import type { ErrorShape } from '../core/errors.ts'
 import type { LogLine, RunEvent } from '../engine/ports.ts'
 import type { EngineEvent, RunStatus, StartParams, Target } from '../engine/results.ts'
+import type { Faults, RemoteMode } from '../plan/remote.ts'
 import type { ParityReport, Plan } from '../plan/types.ts'
 
 export type {
+  DependenciesResult,
+  DependencyStatus,
+  DependencyTailResult,
   EngineEvent as WireEvent,
   ExecResult,
   LoopsResult,
   LogsResult,
   ParityResult,
+  RecordingCheckResult,
   ReloadStatus,
   RestartResult,
   RunState,
@@ -38,6 +43,12 @@ export type Request =
   | { method: 'exec'; params: Target & { argv: string[] } }
   | { method: 'loops'; params: Target }
   | { method: 'verify'; params: Target }
+  | { method: 'proxy'; params: { path: string; names: string[] } }
+  | { method: 'proxyTail'; params: { path: string; names: string[]; follow: boolean; tail?: number } }
+  | { method: 'proxyMode'; params: { path: string; name: string; mode?: RemoteMode } }
+  | { method: 'proxyFault'; params: { path: string; name: string; faults?: Faults | null } }
+  | { method: 'recordingCheck'; params: { file: string } }
+  | { method: 'recordingMerge'; params: { files: string[]; into: string } }
   | { method: 'doctor'; params: { fix: boolean; environment: NodeJS.ProcessEnv } }
   | { method: 'shutdown'; params?: ShutdownParams }
 
@@ -109,4 +120,6 @@ export interface DoctorCheck {
 }
 
 export type { Loop } from '../engine/reload/loop.ts'
+export type { DependencyEvent } from '../engine/dependency-ports.ts'
+export type { Faults, RemoteMode }
 export type { LogLine, ParityReport, Plan, RunEvent }

@@ -49,4 +49,44 @@ export const DECLARED: Declared[] = [
     why: 'it wants a cluster',
     elsewhere: { test: 'test/e2e/kind-user-service.test.ts', shows: "'--kubeconfig', kubeconfig" },
   },
+  {
+    line: 'shiv proxy',
+    why: 'it wants a staging',
+    elsewhere: { test: 'test/e2e/dependencies.test.ts', shows: "blocksOf('docs/proxy.md', 'sh')" },
+  },
+  {
+    line: 'shiv proxy tail billing --no-follow',
+    why: 'it wants a staging',
+    elsewhere: { test: 'test/e2e/dependencies.test.ts', shows: "blocksOf('docs/proxy.md', 'sh')" },
+  },
+  {
+    line: 'shiv proxy mode billing local',
+    why: 'it wants a staging',
+    elsewhere: { test: 'test/e2e/dependencies.test.ts', shows: "blocksOf('docs/proxy.md', 'sh')" },
+  },
+  {
+    line: 'shiv proxy mode billing --reset',
+    why: 'it wants a staging',
+    elsewhere: { test: 'test/e2e/dependencies.test.ts', shows: "blocksOf('docs/proxy.md', 'sh')" },
+  },
+  {
+    line: 'shiv proxy fault billing --latency 100ms/2s --error-rate 0.1 --cut 0.05 --bandwidth 1MB/s',
+    why: 'it wants a staging',
+    elsewhere: { test: 'test/e2e/dependencies.test.ts', shows: "blocksOf('docs/proxy.md', 'sh')" },
+  },
+  {
+    line: 'shiv proxy fault billing --off',
+    why: 'it wants a staging',
+    elsewhere: { test: 'test/e2e/dependencies.test.ts', shows: "blocksOf('docs/proxy.md', 'sh')" },
+  },
+  {
+    line: 'shiv proxy check recordings/ledger.har',
+    why: 'it wants a staging',
+    elsewhere: { test: 'test/e2e/dependencies.test.ts', shows: "blocksOf('docs/proxy.md', 'sh')" },
+  },
+  {
+    line: 'shiv proxy record-merge recordings/ledger.har recordings/ledger.har --into recordings/all.har',
+    why: 'it wants a staging',
+    elsewhere: { test: 'test/e2e/dependencies.test.ts', shows: "blocksOf('docs/proxy.md', 'sh')" },
+  },
 ]

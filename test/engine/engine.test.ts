@@ -11,6 +11,7 @@ import type { Ask } from '../../src/engine/parts.ts'
 import { planner } from '../../src/engine/planner.ts'
 import type { FrontDoor } from '../../src/engine/ports.ts'
 import type { EngineEvent, StartParams } from '../../src/engine/results.ts'
+import { createFakeDependencies } from '../support/fake-dependencies.ts'
 import { crash, createFakeRuntime, type FakeRuntime } from '../support/fake-runtime.ts'
 import { createWorkspace, type TestWorkspace } from '../support/workspace.ts'
 
@@ -32,6 +33,7 @@ async function open(): Promise<void> {
     log: createLog((line) => logged.push(line), redactor.text),
     runtime: async (name) => (name === 'kind' ? fakes.kind : fakes.process),
     frontDoor: async () => door,
+    dependencies: async () => createFakeDependencies(),
     planner: async () => planner,
     watcher: async () => ({ name: 'none', watch: async () => ({ watches: 0, close: async () => {} }) }),
     buildContainers: async () => ({ run: async () => ({ code: 127, lines: [] }), end: async () => {} }),

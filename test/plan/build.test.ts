@@ -148,6 +148,7 @@ describe('buildPlan', () => {
   test('takes registry, namespace and domain from the environment', () => {
     const production = {
       name: 'production',
+      isProduction: true,
       registry: 'registry.example.com/shop',
       namespace: 'shop-prod',
       domain: 'shop.example.com',

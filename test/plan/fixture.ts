@@ -45,13 +45,14 @@ export function makeService(name: string, overrides: Partial<Service> = {}): Ser
     workers: [],
     cron: [],
     dependencies: [],
+    remotes: [],
     patches: [],
     ...overrides,
   }
 }
 
 export function makeModel(services: Service[], overrides: Partial<Model> = {}): Model {
-  const local = { name: 'local' }
+  const local = { name: 'local', isProduction: false }
   return {
     workspace: { name: 'shop', root: '/home/dev/shop', file: '/home/dev/shop/shiv.yaml' },
     cluster: { name: 'shiv', kubernetes: '1.34', workers: 0 },

@@ -113,7 +113,7 @@ describe('localise for kind', () => {
   })
 
   test('leaves the Ingress away, and a patch of it rests', () => {
-    const environment = { name: 'production', domain: 'shop.example.com', registry: 'registry.example.com' }
+    const environment = { name: 'production', isProduction: true, domain: 'shop.example.com', registry: 'registry.example.com' }
     const patch: Patch = { target: { kind: 'Ingress' }, op: 'add', path: '/spec/ingressClassName', value: 'nginx', why: 'ours' }
     const model = makeModel([{ ...userService, patches: [patch] }], { environment })
     const there = buildPlan(model)

@@ -90,7 +90,7 @@ describe('parityFacts on kind', () => {
       'a patch of user-service: the image cache',
     )
     const bigger = makeModel([{ ...userService, scaling: { minReplicas: 4, maxReplicas: 10, cpuTarget: 70 } }], {
-      environment: { name: 'production' },
+      environment: { name: 'production', isProduction: true },
     })
     expect(parityFacts(buildPlan(bigger), local).find((fact) => fact.id === 'service.user-service.autoscaler.min')).toMatchObject(
       {
@@ -103,7 +103,7 @@ describe('parityFacts on kind', () => {
   })
 
   test('splits a public name into host and TLS', () => {
-    const environment = { name: 'production', domain: 'shop.example.com' }
+    const environment = { name: 'production', isProduction: true, domain: 'shop.example.com' }
     const { of } = compare(makeModel([userService], { environment }), 'kind')
     expect(of('service.user-service.host')).toMatchObject({
       verdict: 'substituted',

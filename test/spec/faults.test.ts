@@ -1,13 +1,14 @@
 import { symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { DEPENDENCY_CASES } from './dependency-cases.ts'
 import { CASES } from './fault-cases.ts'
 import { errorOf, folderWith, placesOf, rendered } from './support.ts'
 
 const golden = (title: string, kind = 'txt') => `../golden/errors/${title.toLowerCase().replace(/\W+/g, '-')}.${kind}`
 
 describe('each bad input has its code, its place and a rendering with a hint', () => {
-  for (const { title, files, faults, environment } of CASES) {
+  for (const { title, files, faults, environment } of [...CASES, ...DEPENDENCY_CASES]) {
     it(title, async () => {
       const root = folderWith(typeof files === 'string' ? { 'service.yaml': files } : files)
       const error = await errorOf(root, environment)

@@ -175,7 +175,7 @@ it('finds the workspace upward, its services by depth or pattern, and orders the
   expect(model.services.map(({ name }) => name)).toEqual(['c', 'a', 'b'])
   expect(model.workspace).toEqual({ name: 'shop', root, file: join(root, 'shiv.yaml') })
   expect(model.cluster).toEqual({ name: 'mine', kubernetes: '1.30', workers: 2 })
-  expect(model.environment).toEqual({ name: 'staging', domain: 'shop.test' })
+  expect(model.environment).toEqual({ name: 'staging', domain: 'shop.test', isProduction: false })
   expect(Object.keys(model.environments)).toEqual(['local', 'production', 'staging'])
   writeFileSync(join(root, 'shiv.yaml'), 'name: shop\nservices: ["apps/*/c", "./*"]\n')
   const listed = await loadWorkspace(join(root, 'shiv.yaml'), { environment: 'local' })

@@ -15,6 +15,8 @@ export interface FakeRuntime extends Runtime {
   failure: Error | undefined
   /** Reconcile waits for it, or for its signal. */
   gate: Promise<void> | undefined
+  /** Called before a Plan is made real. */
+  onReconcile: (() => void) | undefined
   lines: LogLine[]
   lastContext: RunContext | undefined
 }
@@ -43,6 +45,7 @@ export function createFakeRuntime(name: RuntimeName = 'process'): FakeRuntime {
     available: true,
     failure: undefined,
     gate: undefined,
+    onReconcile: undefined,
     lines: [],
     lastContext: undefined,
     async probe(): Promise<Probe> {
@@ -51,6 +54,7 @@ export function createFakeRuntime(name: RuntimeName = 'process'): FakeRuntime {
     },
     async reconcile(plan, context) {
       note('reconcile', plan)
+      fake.onReconcile?.()
       fake.plans.push(plan)
       fake.lastContext = context
       mkdirSync(context.runDir, { recursive: true })

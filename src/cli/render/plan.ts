@@ -18,6 +18,8 @@ export function renderPlan(plan: Plan, style: Style): string[] {
       ]),
       style,
     ),
+    ...section('Dependencies', plan.remotes.map(remoteRow), style),
+    ...section('Exceptions', exceptionsOf(plan, style), style),
     ...section('Services', plan.services.map(serviceRow), style),
     ...section(
       'Secrets',
@@ -63,7 +65,25 @@ function serviceRow(service: Plan['services'][number]): string[] {
   ]
 }
 
+function remoteRow({ name, protocol, mode, access, users }: Plan['remotes'][number]): string[] {
+  return [name, protocol, mode, access.level === 'read_only' ? 'read-only' : 'read and write', `for ${users.join(', ')}`]
+}
+
+/** What may be done beyond reading staging, each with the reason that was written. */
+function exceptionsOf({ remotes, remoteEnvironments }: Plan, style: Style): string[][] {
+  const used = new Set(remotes.map(({ target }) => target.environment))
+  return [
+    ...remotes.flatMap(({ name, access }) =>
+      access.allow.map(({ method, path, why }) => [name, [method, path].filter(Boolean).join(' '), style.dim(why)]),
+    ),
+    ...remoteEnvironments.flatMap(({ name, allowProduction }) =>
+      allowProduction !== undefined && used.has(name) ? [[name, 'production is read', style.dim(allowProduction.why)]] : [],
+    ),
+  ]
+}
+
 function secretOrigin({ source }: Plan['secrets'][number]): string {
+  if (source.kind === 'dependency') return `the proxy’s own, for ${source.dependency}`
   return source.kind === 'credentials' ? `made for ${source.database}` : 'from your environment'
 }
 

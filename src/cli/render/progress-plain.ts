@@ -68,6 +68,7 @@ export function describeEvent(event: WireEvent, style: Style): { mark: string; t
     case 'step':
     case 'log':
     case 'output':
+    case 'dependency':
     case 'endpoints':
       return undefined
     default: {

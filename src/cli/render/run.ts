@@ -3,6 +3,7 @@ import { harmless } from '../../core/harmless.ts'
 import type { Style } from '../../core/style.ts'
 import { renderTable } from '../../core/table.ts'
 import type { RunStatus } from '../../wire/messages.ts'
+import { renderDependencies } from './dependencies.ts'
 import { originOf, paintState, type DatabaseStatus, type ServiceStatus } from './marks.ts'
 
 export interface RunView {
@@ -25,6 +26,7 @@ export function renderRun(run: RunStatus, view: RunView): string[] {
     heading,
     ...renderServices(run.services, view),
     ...renderDatabases(run.databases, view),
+    ...renderDependencies(run.dependencies, view),
     ...(run.error ? ['', `  ${style.red(run.error.code)}: ${harmless(run.error.message)}`] : []),
   ]
 }

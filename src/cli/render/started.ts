@@ -1,6 +1,7 @@
 import { formatDuration } from '../../core/duration.ts'
 import type { Style } from '../../core/style.ts'
 import type { StartResult } from '../../wire/messages.ts'
+import { renderAccess } from './dependencies.ts'
 import { doneMark } from './marks.ts'
 import { formatScore } from './parity.ts'
 import { renderDatabases, renderServices } from './run.ts'
@@ -17,6 +18,7 @@ export function renderStarted(
   return [
     ...renderServices(run.services, view),
     ...renderDatabases(run.databases, view),
+    ...renderAccess(run.dependencies, view),
     '',
     `  parity ${formatScore(parityScore)} of 100, ${substituted} ${style.dim('(shiv parity tells what and why)')}`,
     '',

@@ -15,6 +15,7 @@ import { answers, deleteCluster, ensureCluster, notOurs } from './ensure.ts'
 import { openClusterHome } from './home.ts'
 import { openNodeStore, type NodeStore } from './node-store.ts'
 import { collectNodeImages, dropNodeImages } from './collect.ts'
+import { findPodPlace } from './pod-place.ts'
 import { makeNodeVolume } from './volume.ts'
 import { describeCluster, type Reach } from './reach.ts'
 
@@ -155,6 +156,10 @@ export function createKindDriver(options: KindDriverOptions = {}): KindDriver {
       return node === undefined || others.length > 0
         ? undefined
         : makeNodeVolume(await connectEngine(environment), node.name, claim)
+    },
+    async podPlace(spec) {
+      const engine = await connectEngine(environment)
+      return findPodPlace(engine, await listNodes(engine, spec.name))
     },
     settled: async (spec) => creations.get(spec.name),
     close() {

@@ -1,9 +1,10 @@
-import { createServer, isIPv4 } from 'node:net'
+import { isIPv4 } from 'node:net'
 import type { Cluster } from '../../engine/ports.ts'
 import { orMissing, type Engine } from '../docker/engine.ts'
 import { contextName } from './api-server.ts'
 import { mappedNodePorts } from './config.ts'
 import type { NodeContainer } from './containers.ts'
+import { isOwnAddress } from './pod-place.ts'
 
 /** How the host gets to a NodePort: at the node's own address, or through ports mapped to loopback at creation. */
 export type Reach = 'nodes' | 'mapped'
@@ -18,15 +19,6 @@ export async function probeReach(engine: Engine): Promise<Reach> {
     if (gateway !== undefined && isIPv4(gateway) && (await isOwnAddress(gateway))) return 'nodes'
   }
   return 'mapped'
-}
-
-/** Only a host that has the address can listen on it; the list of interfaces leaves out a bridge without containers. */
-function isOwnAddress(address: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer()
-    server.once('error', () => resolve(false)) // not an address of ours
-    server.listen(0, address, () => server.close(() => resolve(true)))
-  })
 }
 
 /** The way into a cluster whose nodes run. How it was created decides: mapped ports are there or not. */

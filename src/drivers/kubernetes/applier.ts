@@ -1,3 +1,4 @@
+import { NAMESPACE_LABEL } from '../../plan/remote-objects.ts'
 import type { KubeObject } from '../../plan/types.ts'
 import { applyObject, deleteObject } from './apply.ts'
 import type { KubeClient } from './client.ts'
@@ -28,12 +29,17 @@ export interface ApplierOptions {
 /** Reads the inventory and the live objects of the run: one list a kind, all at once. */
 export async function createApplier(client: KubeClient, plan: KubeObject[], options: ApplierOptions): Promise<Applier> {
   const { namespace, run, signal } = options
-  const planned = await resourcesOf(client, plan)
+  const planned = await placesOf(client, plan, namespace)
   const live = new Map<string, Live>()
-  const listInto = (resources: Resource[]) => Promise.all(resources.map((resource) => listOwned(client, resource, options, live)))
+  const listInto = (places: Place[]) =>
+    Promise.all(places.map((place) => listOwned(client, place.resource, { ...options, namespace: place.namespace }, live)))
   const [stored] = await Promise.all([readInventory(client, namespace), listInto(planned)])
-  const recorded = stored === undefined ? OWNABLE : await resourcesOf(client, Object.values(stored.objects))
-  await listInto(recorded.filter((resource) => !planned.includes(resource)))
+  const recorded =
+    stored === undefined
+      ? OWNABLE.map((resource) => ({ resource, namespace }))
+      : await placesOf(client, Object.values(stored.objects), namespace)
+  const isListed = (place: Place) => planned.some((one) => one.resource === place.resource && one.namespace === place.namespace)
+  await listInto(recorded.filter((place) => !isListed(place)))
 
   const inventory: Inventory = stored ?? { version: 1, objects: {}, delivered: { nodes: '', references: [] } }
   const savedText = stored === undefined ? '' : JSON.stringify(stored)
@@ -101,7 +107,8 @@ export async function createApplier(client: KubeClient, plan: KubeObject[], opti
 /** Every live object of ours that goes when it is in no Plan: made by us, not by a controller, and without data in it. */
 export function isPrunable(object: Live): boolean {
   if (object.metadata.deletionTimestamp !== undefined || controllerOf(object) !== undefined) return false
-  if (object.kind === 'PersistentVolumeClaim' || object.kind === 'Namespace') return false
+  if (object.kind === 'PersistentVolumeClaim') return false
+  if (object.kind === 'Namespace' && object.metadata.labels?.[NAMESPACE_LABEL] === undefined) return false
   if (object.kind === 'Secret' && object.metadata.labels?.[LABEL.database] !== undefined) return false
   if (object.kind === 'ConfigMap' && object.metadata.name === INVENTORY_NAME) return false
   return object.metadata.labels?.[LABEL.managedBy] === 'shiv'
@@ -123,9 +130,27 @@ export async function listOwned(
   }
 }
 
-async function resourcesOf(client: KubeClient, objects: { apiVersion: string; kind: string }[]): Promise<Resource[]> {
-  const found = await Promise.all(objects.map(({ apiVersion, kind }) => resourceOf(client, apiVersion, kind)))
-  return [...new Set(found.filter((resource) => resource !== undefined))]
+/** One list of the API. */
+interface Place {
+  resource: Resource
+  namespace: string
+}
+
+/** Where objects are, each place once: those of a Plan (which know their metadata), or of an inventory. */
+async function placesOf(
+  client: KubeClient,
+  objects: { apiVersion: string; kind: string; namespace?: unknown; metadata?: { namespace?: string } }[],
+  home: string,
+): Promise<Place[]> {
+  const places = new Map<string, Place>()
+  for (const { apiVersion, kind, metadata, namespace: recorded } of objects) {
+    const resource = await resourceOf(client, apiVersion, kind)
+    if (resource === undefined) continue
+    const written = metadata?.namespace ?? (typeof recorded === 'string' ? recorded : undefined)
+    const namespace = resource.namespaced ? (written ?? home) : home
+    places.set(`${resource.apiVersion}/${resource.kind}/${namespace}`, { resource, namespace })
+  }
+  return [...places.values()]
 }
 
 function hasFailed(job: Live | undefined): boolean {

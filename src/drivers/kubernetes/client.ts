@@ -53,9 +53,9 @@ export async function orMissing<T>(answer: Promise<T>): Promise<T | undefined> {
   }
 }
 
-/** Opens nothing until the first call. */
-export function createClient(access: Access): KubeClient {
-  const secure: RequestOptions = {
+/** Where an API server is, and what proves both sides. */
+export function secureOptions(access: Access): RequestOptions {
+  return {
     host: access.server.hostname.replace(/^\[|\]$/g, ''),
     port: access.server.port || 443,
     ...(access.ca && { ca: access.ca }),
@@ -63,6 +63,11 @@ export function createClient(access: Access): KubeClient {
     ...(access.key && { key: access.key }),
     ...(access.serverName && { servername: access.serverName }),
   }
+}
+
+/** Opens nothing until the first call. */
+export function createClient(access: Access): KubeClient {
+  const secure = secureOptions(access)
   const prefix = access.server.pathname.replace(/\/$/, '')
   const calls = new Agent({ keepAlive: true, maxSockets: 12, maxCachedSessions: 20 })
   const streams = new Agent({ keepAlive: false, maxCachedSessions: 20 })

@@ -6,7 +6,7 @@ import { readAccess } from './kubeconfig.ts'
 
 /** Keeps one client a cluster, and makes a new one when the cluster was made anew. */
 export interface Connections {
-  to(cluster: Cluster): Promise<KubeClient>
+  to(cluster: Pick<Cluster, 'kubeconfig' | 'context'>): Promise<KubeClient>
   close(): void
 }
 

@@ -13,7 +13,7 @@ export interface Access {
   serverName: string | undefined
 }
 
-interface KubeconfigFile {
+export interface KubeconfigFile {
   clusters?: { name: string; cluster: Record<string, unknown> }[]
   contexts?: { name: string; context: { cluster: string; user: string } }[]
   users?: { name: string; user: Record<string, unknown> }[]
@@ -55,7 +55,8 @@ export async function readAccess(file: string, contextName: string): Promise<Acc
   }
 }
 
-async function parseFile(file: string): Promise<KubeconfigFile> {
+/** What a kubeconfig file holds; throws KUBE_CONFIG_INVALID. */
+export async function parseFile(file: string): Promise<KubeconfigFile> {
   try {
     return (parse(await readFile(file, 'utf8')) ?? {}) as KubeconfigFile
   } catch (cause) {
@@ -64,14 +65,15 @@ async function parseFile(file: string): Promise<KubeconfigFile> {
 }
 
 /** kubeconfig holds each piece inline as base64 (`NAME-data`) or as a path relative to itself (`NAME`). */
-async function readMaterial(holder: Record<string, unknown>, name: string, folder: string): Promise<Buffer | undefined> {
+export async function readMaterial(holder: Record<string, unknown>, name: string, folder: string): Promise<Buffer | undefined> {
   const inline = holder[`${name}-data`]
   if (typeof inline === 'string') return Buffer.from(inline, 'base64')
   const path = holder[name]
   return typeof path === 'string' ? await readFile(resolve(folder, path)) : undefined
 }
 
-async function readToken(user: Record<string, unknown>, folder: string): Promise<string | undefined> {
+/** The token that stands in the file, or in the file that it names. */
+export async function readToken(user: Record<string, unknown>, folder: string): Promise<string | undefined> {
   if (typeof user['token'] === 'string') return user['token']
   const path = user['tokenFile']
   return typeof path === 'string' ? (await readFile(resolve(folder, path), 'utf8')).trim() : undefined

@@ -5,6 +5,7 @@ import { type Applier, createApplier } from './applier.ts'
 import { type Target, awaitReady, awaitRoutes } from './await-ready.ts'
 import type { KubeClient } from './client.ts'
 import { type Delivery, createDelivery } from './delivery.ts'
+import { claimNamespaces, dependencyNamespaces, openToPods, withDependencies } from './dependencies.ts'
 import { knownPath, nameOf } from './mapping.ts'
 import { namespaceObject, runLabel, settleNamespace } from './namespace.ts'
 import { LABEL, type Live, type Workload } from './objects.ts'
@@ -42,14 +43,18 @@ export interface Reconciliation {
 export async function reconcile(work: Reconciliation): Promise<Observer> {
   const { plan, client, context } = work
   const options = { namespace: plan.namespace, run: runLabel(plan), signal: context.signal }
-  await settleNamespace(client, plan.namespace, context.signal)
+  const [addresses] = await Promise.all([
+    openToPods(plan, work.driver, context),
+    settleNamespace(client, plan.namespace, context.signal),
+    claimNamespaces(client, plan, context.signal),
+  ])
   const [applier, secrets] = await Promise.all([
     createApplier(client, plan.objects, options),
-    makeSecrets(client, plan, runLabel(plan), context),
+    makeSecrets(client, plan, runLabel(plan), { context, addresses }),
   ])
-  const objects = await withNodePorts(client, plan.objects, work.cluster)
+  const objects = withDependencies(await withNodePorts(client, plan.objects, work.cluster), addresses)
   const foundation = objects.filter(({ kind }) => kind !== 'Namespace' && !WORKLOADS.has(kind) && !FOLLOWERS.has(kind))
-  await applier.apply([namespaceObject(plan, context.runId)])
+  await applier.apply([namespaceObject(plan, context.runId), ...dependencyNamespaces(plan)])
   const [delivery, observer] = await Promise.all([
     createDelivery(client, work.driver, work.cluster, applier.inventory, context),
     work.watch(),

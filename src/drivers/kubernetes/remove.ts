@@ -3,6 +3,7 @@ import type { KubeObject, Plan } from '../../plan/types.ts'
 import { isPrunable, listOwned } from './applier.ts'
 import { deleteObject } from './apply.ts'
 import { type KubeClient, orMissing } from './client.ts'
+import { removeDependencyNamespaces } from './dependencies.ts'
 import { INVENTORY_NAME, readInventory } from './inventory.ts'
 import { OWNABLE, type Resource, knownPath, pathOf, resourceOf } from './mapping.ts'
 import { ownNamespace, runLabel } from './namespace.ts'
@@ -18,6 +19,7 @@ const LATE_MS = 5_000
  * them, unless `purge`; a namespace that is not ours is never touched.
  */
 export async function removeRun(client: KubeClient, plan: Plan, purge: boolean, signal: AbortSignal): Promise<void> {
+  await removeDependencyNamespaces(client, plan, signal)
   const namespace = await ownNamespace(client, plan)
   if (namespace === undefined) return
   await Promise.all(clusterScoped(plan).map((object) => removeOwn(client, object, plan, signal)))

@@ -3,6 +3,7 @@ import type { Cluster, ClusterDriver, ImageBuilder, LiveState, RunContext, Runti
 import type { Plan } from '../../plan/types.ts'
 import { createConnections } from './connection.ts'
 import type { KubeClient } from './client.ts'
+import { reopenDependencies } from './dependencies.ts'
 import { buildImages } from './delivery.ts'
 import { execInPod } from './exec.ts'
 import { readLogs } from './logs.ts'
@@ -174,6 +175,7 @@ export function createKindRuntime(options: { home: string; cluster: ClusterDrive
         release(context.runId)
         return undefined
       }
+      await reopenDependencies(found.client, plan, options.cluster, context)
       return stateIn(plan, found.cluster, found.client, context)
     },
 

@@ -2,7 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { ShivError, type Fault } from '../../core/errors.ts'
 import type { RunContext } from '../../engine/ports.ts'
 import type { DatabasePlan, KubeObject, Plan, SecretKey, SecretPlan } from '../../plan/types.ts'
+import { hostIn, remoteValues } from '../../plan/remote-values.ts'
 import { type KubeClient, orMissing } from './client.ts'
+import type { DependencyAddresses } from './dependencies.ts'
 import { knownPath } from './mapping.ts'
 import { LABEL, type SecretObject } from './objects.ts'
 
@@ -10,11 +12,22 @@ import { LABEL, type SecretObject } from './objects.ts'
  * The Secrets of a Plan with their values, ready to be applied. Credentials are made once and read back from the cluster ever
  * after; the developer's own values come from the context each time. The values live in memory and in the cluster only.
  */
-export async function makeSecrets(client: KubeClient, plan: Plan, run: string, context: RunContext): Promise<KubeObject[]> {
+export async function makeSecrets(
+  client: KubeClient,
+  plan: Plan,
+  run: string,
+  { context, addresses }: { context: RunContext; addresses: DependencyAddresses },
+): Promise<KubeObject[]> {
+  const valuesOf = async (secret: SecretPlan): Promise<Record<string, string>> => {
+    const { source } = secret
+    if (source.kind === 'dependency') return dependencyValues(plan, source.dependency, addresses)
+    if (source.kind === 'external') return externalValues(secret, context)
+    return credentialsOf(client, plan, secret, databaseOf(plan, source.database))
+  }
   return Promise.all(
     plan.secrets.map(async (secret) => {
       const database = secret.source.kind === 'credentials' ? databaseOf(plan, secret.source.database) : undefined
-      const values = database ? await credentialsOf(client, plan, secret, database) : externalValues(secret, context)
+      const values = await valuesOf(secret)
       return secretObject(plan.namespace, run, secret.name, values, database)
     }),
   )
@@ -71,6 +84,15 @@ async function credentialsOf(
 
 function externalValues(secret: SecretPlan, context: RunContext): Record<string, string> {
   return Object.fromEntries(secret.keys.map(({ key, variable }) => [key, context.secretValue(variable) ?? '']))
+}
+
+/** What the proxy of a dependency asks of services, at the name that they call. */
+function dependencyValues(plan: Plan, name: string, addresses: DependencyAddresses): Record<string, string> {
+  const remote = plan.remotes.find((candidate) => candidate.name === name)
+  const address = addresses.get(name)
+  if (remote === undefined || address === undefined) throw new Error(`the dependency ${name} is not open to pods`)
+  const { inCluster } = remote
+  return remoteValues(remote, { ...address, host: hostIn(inCluster, plan.namespace), port: inCluster.port })
 }
 
 /** Throws SECRET_MISSING that names every value that the Plan wants and nobody gave. */

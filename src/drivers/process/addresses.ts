@@ -15,6 +15,7 @@ export async function allocateAddresses(
     records: ProcessRecord[]
     credentials: Record<string, Credentials>
     serviceUrl(service: string): string | undefined
+    dependency: Addresses['dependency']
   },
 ): Promise<Addresses> {
   const { chosen: inCharge } = recordsInCharge(context.runDir, options.records)
@@ -42,7 +43,12 @@ export async function allocateAddresses(
     return [database.name, databaseValues(database, credentials, port)] as const
   })
   const services = plan.services.map(({ name }, index) => [name, (replicaWants[index] ?? []).map(portsOf)] as const)
-  return { databases: new Map(databases), services: new Map(services), serviceUrl: options.serviceUrl }
+  return {
+    databases: new Map(databases),
+    services: new Map(services),
+    serviceUrl: options.serviceUrl,
+    dependency: options.dependency,
+  }
 }
 
 /** A port that a process is to have. */
@@ -76,13 +82,17 @@ function wantedPorts(service: ServicePlan, replica: number): { name: string; pre
 }
 
 /** Where what lives listens, by its records alone; nothing is chosen. */
-export async function addressesOfWorld(plan: Plan, context: RunContext, serviceUrl: Addresses['serviceUrl']): Promise<Addresses> {
+export async function addressesOfWorld(
+  plan: Plan,
+  context: RunContext,
+  outside: Pick<Addresses, 'serviceUrl' | 'dependency'>,
+): Promise<Addresses> {
   const registry: PortRegistry = { choose: async (wanted) => wanted.map(() => ({ port: 0 })), forget: async () => undefined }
   const credentials = await readCredentials(context.runDir)
   return allocateAddresses(plan, context, {
     registry,
     records: readRecords(context.runDir),
     credentials,
-    serviceUrl,
+    ...outside,
   })
 }

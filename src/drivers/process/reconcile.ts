@@ -1,6 +1,7 @@
 import { ShivError } from '../../core/errors.ts'
 import type { RunContext } from '../../engine/ports.ts'
 import type { DatabasePlan, ServicePlan } from '../../plan/types.ts'
+import type { Addresses } from './service-environment.ts'
 import { ensureCredentials } from '../database/credentials.ts'
 import { existingFolder, prepareDatabase, type DatabaseContext } from '../database/prepare-database.ts'
 import { ActiveRun } from './active-run.ts'
@@ -20,7 +21,8 @@ import { terminate } from './terminate.ts'
 
 export interface ReconcileOptions {
   home: string
-  serviceUrl(service: string): string | undefined
+  serviceUrl: Addresses['serviceUrl']
+  dependency: Addresses['dependency']
   /** Adopting: what lives is kept as it is, and what is dead is started in the background. */
   adopting: boolean
 }
@@ -76,6 +78,7 @@ async function addressesOf(run: ActiveRun, options: ReconcileOptions) {
     records: readRecords(context.runDir),
     credentials: await ensureCredentials(context.runDir, plan.databases),
     serviceUrl: options.serviceUrl,
+    dependency: options.dependency,
   })
 }
 

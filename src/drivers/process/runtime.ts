@@ -1,5 +1,6 @@
 import { ShivError } from '../../core/errors.ts'
 import { makePrivateFolder } from '../../core/private-folder.ts'
+import type { DependencyAddress } from '../../engine/dependency-ports.ts'
 import type { LiveState, Probe, RunContext, Runtime } from '../../engine/ports.ts'
 import type { Plan } from '../../plan/types.ts'
 import { ActiveRun } from './active-run.ts'
@@ -20,6 +21,8 @@ export interface ProcessRuntimeOptions {
   home: string
   /** The front door's URL of a service, for the environment of those that call it; where it is undefined they get the first replica's address. */
   serviceUrl?(workspace: string, service: string): string | undefined
+  /** Where a run's proxy of a dependency listens; undefined while it does not. */
+  dependencyAddress?(runId: string, name: string): DependencyAddress | undefined
   /** The preload by which a spare `node` waits for its turn; without it there are no spares. */
   spareScript?: string
 }
@@ -29,10 +32,13 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
   const runs = new Map<string, ActiveRun>()
   const { home } = options
 
-  const urlOf = (plan: Plan) => (service: string) => options.serviceUrl?.(plan.workspace.name, service)
+  const outside = ({ workspace }: Plan, { runId }: RunContext) => ({
+    serviceUrl: (service: string) => options.serviceUrl?.(workspace.name, service),
+    dependency: (name: string) => options.dependencyAddress?.(runId, name),
+  })
   const enter = (plan: Plan, context: RunContext): ActiveRun => {
     makePrivateFolder(context.runDir)
-    const addresses = { databases: new Map(), services: new Map(), serviceUrl: () => undefined }
+    const addresses = { databases: new Map(), services: new Map(), serviceUrl: () => undefined, dependency: () => undefined }
     const run = runs.get(context.runId) ?? new ActiveRun(plan, context, addresses, options.spareScript)
     run.plan = plan
     run.context = context
@@ -42,7 +48,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
   const bring = async (plan: Plan, context: RunContext, adopting: boolean): Promise<LiveState> => {
     const run = enter(plan, context)
     if (!adopting) await run.reloads.endAll()
-    await reconcileRun(run, { home, serviceUrl: urlOf(plan), adopting })
+    await reconcileRun(run, { home, ...outside(plan, context), adopting })
     run.republish()
     for (const { name } of plan.services) run.prepareSpare(name)
     return read(plan, context)
@@ -69,7 +75,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
       takeReadings(plan, targets, context, await readViews(plan, context, runs.get(context.runId))),
     logs: (_plan, query, context) => readLogs(query, context),
     exec: async (plan, service, argv, context) =>
-      execInService({ plan, context, addresses: await addressesOfWorld(plan, context, urlOf(plan)) }, service, argv),
+      execInService({ plan, context, addresses: await addressesOfWorld(plan, context, outside(plan, context)) }, service, argv),
     restart: async (plan, service, context) => restartService(await needRun(plan, context), service, context, home),
     remove: async (plan, { purge }, context) => {
       const run = runs.get(context.runId)

@@ -1,6 +1,8 @@
 import { delimiter, resolve } from 'node:path'
 import { ShivError } from '../../core/errors.ts'
+import type { DependencyAddress } from '../../engine/dependency-ports.ts'
 import type { RunContext } from '../../engine/ports.ts'
+import { remoteValues } from '../../plan/remote-values.ts'
 import type { EnvPlan, Plan, ServicePlan } from '../../plan/types.ts'
 import type { DatabaseField, TemplatePart } from '../../spec/model.ts'
 import { baseEnvironment } from './base-environment.ts'
@@ -13,6 +15,8 @@ export interface Addresses {
   services: Map<string, Record<string, number>[]>
   /** The front door's URL of a service, where there is one. */
   serviceUrl(service: string): string | undefined
+  /** Where the proxy of a dependency listens; undefined while it does not. */
+  dependency(name: string): DependencyAddress | undefined
 }
 
 /**
@@ -110,6 +114,12 @@ function resolvePart(plan: Plan, part: TemplatePart, entry: EnvPlan, addresses: 
     const values = addresses.databases.get(part.database)
     if (values !== undefined) return values[part.field]
     throw unknown(entry, `the database ${part.database}`)
+  }
+  if (part.kind === 'dependency') {
+    const remote = plan.remotes.find(({ name }) => name === part.dependency)
+    const address = addresses.dependency(part.dependency)
+    if (remote !== undefined && address !== undefined) return remoteValues(remote, address)[part.field]
+    throw unknown(entry, `the dependency ${part.dependency}`)
   }
   const port = plan.services.find(({ name }) => name === part.service)?.ports[0]
   const local = port === undefined ? undefined : addresses.services.get(part.service)?.[0]?.[port.name]

@@ -43,6 +43,8 @@ export function kindPlan(workspace: string, cluster: Plan['cluster'], pieces: Pi
     services: pieces.map((piece) =>
       serviceOf(piece.name, '/nowhere', { ports: [{ name: 'http', port: 8080, protocol: 'http' }], ...piece.service }),
     ),
+    remotes: [],
+    remoteEnvironments: [],
     secrets: databases.map((database) => ({
       name: database.secret,
       source: { kind: 'credentials', database: database.name },

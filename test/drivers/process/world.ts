@@ -105,6 +105,8 @@ function emptyPlan(root: string): Plan {
     databases: [],
     services: [],
     objects: [],
+    remotes: [],
+    remoteEnvironments: [],
     secrets: [],
     substitutions: [],
     alerts: [],

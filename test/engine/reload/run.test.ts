@@ -13,6 +13,7 @@ import { hashText } from '../../../src/engine/reload/source-tree.ts'
 import { planner } from '../../../src/engine/planner.ts'
 import type { FrontDoor, ReloadOrder } from '../../../src/engine/ports.ts'
 import type { EngineEvent, StartParams } from '../../../src/engine/results.ts'
+import { createFakeDependencies } from '../../support/fake-dependencies.ts'
 import { createFakeRuntime, type FakeRuntime } from '../../support/fake-runtime.ts'
 import { createWorkspace, type TestWorkspace } from '../../support/workspace.ts'
 
@@ -38,6 +39,7 @@ async function open(): Promise<void> {
     log: createLog((line) => logged.push(line), redactor.text),
     runtime: async () => runtime,
     frontDoor: async () => door,
+    dependencies: async () => createFakeDependencies(),
     planner: async () => planner,
     watcher: chooseWatcher,
     buildContainers: async () => containers,

@@ -1,3 +1,4 @@
+import { createFakeDependencies } from '../../support/fake-dependencies.ts'
 import { mkdtempSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -56,6 +57,7 @@ beforeEach(async () => {
     planner: async () => planner,
     watcher: chooseWatcher,
     command: async () => runHostCommand,
+    dependencies: async () => createFakeDependencies(),
     buildContainers: async () => {
       throw new Error('nothing is built here')
     },

@@ -1,0 +1,20 @@
+// `npm run bench:proxy [-- MEASURE…]`: what the dependency proxy costs. Without names it takes all, and writes bench/RESULTS.md.
+import {
+  dependencyLatency,
+  dependencyRecording,
+  dependencyRequests,
+  dependencyTransfer,
+  dependencyWebSockets,
+} from './measures/dependency-proxy.ts'
+import { runMeasures } from './support/run.ts'
+
+await runMeasures('bench:proxy', {
+  embedded: {
+    requests: dependencyRequests,
+    recording: dependencyRecording,
+    latency: dependencyLatency,
+    transfer: dependencyTransfer,
+    websockets: dependencyWebSockets,
+  },
+  onKind: {},
+})

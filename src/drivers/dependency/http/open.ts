@@ -1,0 +1,208 @@
+import { Server as NetServer, createServer, type LookupFunction, type Server } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { ShivError } from '../../../core/errors.ts'
+import type { DependencyEvent, DependencySetting, OpenDependency } from '../../../engine/dependency-ports.ts'
+import { listenOnLoopback, type Listener } from '../../proxy/listen.ts'
+import type { OpenExchange } from '../exchange.ts'
+import { noTokens, type ReadToken } from './bearer.ts'
+import { createBrowserGuard, namesOf, type BrowserGuard } from './browser-guard.ts'
+import { createCourse, retireCourse, type Course, type CourseTools } from './course.ts'
+import { createDeadlines } from './deadlines.ts'
+import { createHealthBook } from './health.ts'
+import { createHttp2Side } from './http2-inbound.ts'
+import type { Inbound } from './message.ts'
+import type { MalformedError } from './head.ts'
+import { refuseMalformed, serve, type ServeTools } from './serve.ts'
+import { ServiceConnection, type ServiceConnectionOptions } from './service-connection.ts'
+import type { Tunnel } from './tunnel.ts'
+import type { UpstreamPool } from './upstream-pool.ts'
+
+const MAX_HEAD_BYTES = 65_536
+const MAX_FIELDS = 500
+const TICK_MS = 50
+/** Bytes that may wait on each side of a connection before its source is held. */
+const HIGH_WATER_MARK = 262_144
+const PORT_TRIES = 20
+
+export interface HttpDependencyOptions {
+  /** Preferred; another is taken when it is not free. */
+  port?: number
+  onEvent(event: DependencyEvent): void
+  /** Asks for the token of `rules.auth`. */
+  readToken?: ReadToken
+  openExchange?: OpenExchange
+  lookup?: LookupFunction
+  /** In [0, 1); for the faults. */
+  random?(): number
+  /** How long a head may take to come, and an idle connection of a service to say something; milliseconds. */
+  headMs?: number
+  idleConnectionMs?: number
+}
+
+/**
+ * Opens one HTTP or gRPC dependency: listens on loopback and serves by `setting`. Rejects with a ShivError when no port is free or the
+ * recording cannot be opened.
+ */
+export async function openHttpDependency(setting: DependencySetting, options: HttpDependencyOptions): Promise<OpenDependency> {
+  const tools: CourseTools = {
+    openExchange: options.openExchange,
+    readToken: options.readToken ?? noTokens,
+    lookup: options.lookup,
+  }
+  let course = createCourse(setting, tools)
+  await course.recording?.exchange
+  let browserGuard = guardOf(setting)
+  const health = createHealthBook()
+  const deadlines = createDeadlines(TICK_MS)
+  const connections = new Set<ServiceConnection>()
+  const tunnels = new Set<Tunnel>()
+  const sockets = new Set<Duplex>()
+  const pools = new Set<UpstreamPool>()
+  const keepPools = ({ upstream }: Course): void => {
+    if (upstream) pools.add(upstream.pool).add(upstream.http2)
+  }
+  keepPools(course)
+  const retiring = new Set<Promise<void>>()
+  let isClosed = false
+
+  const onEvent = (event: DependencyEvent): void => {
+    health.note(event)
+    options.onEvent(event)
+  }
+  const toolsOf = (of: Course, guard: BrowserGuard): ServeTools => ({
+    deadlines,
+    random: options.random ?? Math.random,
+    browserGuard: guard,
+    onEvent,
+    proven: (ms) => {
+      if (of.upstream?.pool === course.upstream?.pool) health.proven(Date.now(), ms)
+    },
+    track(tunnel) {
+      const timed = { check: (now: number) => idle(tunnel, of, now) }
+      const { idleMs } = of.setting.rules.timeouts ?? {}
+      if (idleMs) deadlines.add(timed)
+      tunnels.add(tunnel)
+      return () => {
+        tunnels.delete(tunnel)
+        deadlines.delete(timed)
+      }
+    },
+  })
+  let serveTools = toolsOf(course, browserGuard)
+  const onRequest = (inbound: Inbound): void => serve(inbound, course, serveTools)
+  const onMalformed = (inbound: Inbound, error: MalformedError): void =>
+    refuseMalformed(inbound, error.message, error.status, course, serveTools)
+
+  const http2 = createHttp2Side({ serve: onRequest, refuse: onMalformed, maxHeadBytes: MAX_HEAD_BYTES })
+  const connectionOptions: ServiceConnectionOptions = {
+    serve: onRequest,
+    refuse: onMalformed,
+    serveHttp2(socket, first) {
+      socket.on('error', () => socket.destroy()) // its session tells its streams
+      socket.unshift(first)
+      http2.serve(socket)
+    },
+    onReleased: (connection) => connections.delete(connection),
+    maxHeadBytes: MAX_HEAD_BYTES,
+    maxFields: MAX_FIELDS,
+  }
+  function forget(this: Duplex): void {
+    sockets.delete(this)
+  }
+  const accept = (socket: Duplex): void => {
+    if (isClosed) return void socket.destroy()
+    sockets.add(socket)
+    connections.add(new ServiceConnection(socket, connectionOptions))
+    socket.once('close', forget)
+  }
+  const { headMs = 30_000, idleConnectionMs = 600_000 } = options
+  const watch = setInterval(
+    () => {
+      const now = performance.now()
+      for (const connection of connections) {
+        const waited = now - connection.waitingSince
+        if (connection.isInHead ? waited > headMs : connection.isIdle && waited > idleConnectionMs) connection.refuseSlowHead()
+      }
+    },
+    Math.min(1_000, headMs / 4),
+  ).unref()
+
+  let listener: Listener
+  try {
+    listener = await listen(options.port, () =>
+      createServer({ allowHalfOpen: true, noDelay: true, highWaterMark: HIGH_WATER_MARK }, accept),
+    )
+  } catch (error) {
+    clearInterval(watch)
+    await retireCourse(course, undefined)
+    throw error
+  }
+
+  return {
+    port: listener.port,
+    accept,
+    set(next) {
+      const before = course
+      course = createCourse(next, tools, before)
+      browserGuard = guardOf(next)
+      serveTools = toolsOf(course, browserGuard)
+      if (before.upstream?.pool !== course.upstream?.pool) health.reset()
+      keepPools(course)
+      const retired = retireCourse(before, course)
+      if (!retired) return
+      retiring.add(retired)
+      void retired.finally(() => retiring.delete(retired))
+    },
+    health: () => health.read(tunnels.size + (course.upstream?.pool.openConnections ?? 0)),
+    async close() {
+      isClosed = true
+      clearInterval(watch)
+      const closed = listener.close()
+      http2.close()
+      for (const socket of sockets) socket.destroy()
+      for (const tunnel of tunnels) tunnel.destroy()
+      for (const pool of pools) pool.destroy()
+      await closed
+      await retireCourse(course, undefined)
+      await Promise.all(retiring)
+      deadlines.close()
+    },
+  }
+}
+
+function guardOf({ name, upstream, hosts = [] }: DependencySetting): BrowserGuard {
+  return createBrowserGuard(name, namesOf(name, upstream?.url.hostname, hosts))
+}
+
+function idle(tunnel: Tunnel, course: Course, now: number): void {
+  if (now - tunnel.lastActivity > course.timeouts.idleMs) tunnel.destroy()
+}
+
+/** The preferred port if it is free, else one that the system gives. */
+async function listen(preferred: number | undefined, make: () => Server): Promise<Listener> {
+  if (preferred !== undefined) {
+    const listener = await listenOnLoopback(preferred, make)
+    if (listener) return listener
+  }
+  for (let tries = 0; tries < PORT_TRIES; tries += 1) {
+    const listener = await listenOnLoopback(await givenPort(), make)
+    if (listener) return listener
+  }
+  throw new ShivError('No free port was found on this machine.', {
+    code: 'PORTS_TAKEN',
+    exit: 3,
+    hint: 'shiv doctor shows who has them; shiv stop in workspaces you no longer need gives some back',
+  })
+}
+
+/** A port that was free a moment ago. */
+function givenPort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = new NetServer()
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() => (address !== null && typeof address === 'object' ? resolve(address.port) : reject(new Error('no port'))))
+    })
+  })
+}

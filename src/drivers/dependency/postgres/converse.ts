@@ -1,0 +1,166 @@
+import type { Duplex } from 'node:stream'
+import type { DependencySetting } from '../../../engine/dependency-ports.ts'
+import { type Book, servedByOf } from '../stream/book.ts'
+import { carryBothWays } from '../stream/carry.ts'
+import type { Session } from './log-in.ts'
+import type { Refusal } from './judge.ts'
+import { type ErrorFields, errorResponse, message, readErrorFields, readStrings } from './messages.ts'
+import { leadsOut } from './read-only-session.ts'
+import type { ReadSql } from './read-sql.ts'
+import { createDecoys, READ_ONLY_STATE, refusalFields } from './refusal.ts'
+import { createSplitter, ProtocolError } from './splitter.ts'
+import { createTracker, type Unit } from './track.ts'
+
+export interface Conversation {
+  client: Duplex
+  session: Session
+  setting: DependencySetting
+  book: Book
+  read: ReadSql
+  isGuarded: boolean
+  writeMs: number
+  retired: AbortSignal
+}
+
+const [QUERY, PARSE, BIND, CLOSE, SYNC, CALL, END] = [...'QPBCSFX'].map((letter) => letter.charCodeAt(0))
+const [READY, ERROR, STATUS] = [...'ZES'].map((letter) => letter.charCodeAt(0))
+/** A Bind is looked at for the name of its statement, if it is no longer than this. */
+const LOOKED_AT = 16_384
+/** Longer SQL is only looked at where it may be refused. */
+const LONG_SQL = 1024 * 1024
+const IDLE = 'I'.charCodeAt(0)
+
+/** Carries a session between client and upstream until either ends. Statements that are more than reads are refused where only reads may pass. */
+export function converse(conversation: Conversation): Promise<void> {
+  const { client, session, setting, book, read, isGuarded, writeMs, retired } = conversation
+  const upstream = session.socket
+  const decoys = createDecoys()
+  const track = createTracker()
+  const servedBy = servedByOf(setting)
+  let isInTransaction = false
+  let hasEnded = false
+
+  const record = (unit: Unit, receivedBytes: number): void => {
+    const { summary, began, sentBytes, status = '00000', refusedWhy } = unit
+    if (!isGuarded || status !== READ_ONLY_STATE) {
+      return book.record(setting, { summary, began, sentBytes, receivedBytes, servedBy, outcome: 'answered', status })
+    }
+    const refused = refusedWhy ? { servedBy: 'guard' as const, cause: refusedWhy } : { servedBy, cause: 'the server refused it' }
+    book.record(setting, { summary, began, sentBytes, receivedBytes, ...refused, outcome: 'refused', status })
+  }
+  const refuse = (summary: string, refusal: Refusal): ErrorFields => refusalFields(setting, summary, refusal)
+
+  const forward = createSplitter(
+    {
+      begin(type, length) {
+        const isSql = type === QUERY || type === PARSE
+        if (isSql && !isGuarded && length > LONG_SQL) {
+          if (type === QUERY) track.simple('long SQL')
+          else track.parsed('', 'long SQL')
+          return 'pass'
+        }
+        if (isSql || type === CALL) return 'whole'
+        if ((type === BIND || type === CLOSE) && length <= LOOKED_AT) return 'whole'
+        if (type === BIND) track.bound('')
+        if (type === SYNC) track.sync()
+        if (type === END) hasEnded = true
+        return 'pass'
+      },
+      whole(type, bytes) {
+        const body = bytes.subarray(5)
+        if (type === QUERY) {
+          const end = body.indexOf(0)
+          if (end !== body.length - 1) throw new ProtocolError('a query does not end where its message does')
+          const { summary, refusal } = read(body.toString('latin1', 0, end), false)
+          const unit = track.simple(summary)
+          if (refusal === undefined) return bytes
+          unit.refusedWhy = refusal.why
+          return decoys.query(refuse(summary, refusal))
+        }
+        if (type === PARSE) {
+          const named = body.indexOf(0)
+          const end = body.indexOf(0, named + 1)
+          if (named < 0 || end < 0) throw new ProtocolError('a Parse message is not whole')
+          const { summary, refusal } = read(body.toString('latin1', named + 1, end), true)
+          track.parsed(body.toString('utf8', 0, named), summary)
+          if (refusal === undefined) return bytes
+          track.refused(summary, refusal.why)
+          return decoys.parse(refuse(summary, refusal))
+        }
+        if (type === CALL) {
+          const unit = track.simple('function call')
+          if (!isGuarded) return bytes
+          const refusal = { why: 'a call of a function by its number may do more than read' }
+          unit.refusedWhy = refusal.why
+          return decoys.query(refuse(unit.summary, refusal))
+        }
+        if (type === BIND) track.bound(readStrings(body, 2)[1] ?? '')
+        else if (body[0] === 83) track.closed(readStrings(body.subarray(1), 1)[0] ?? '')
+        return bytes
+      },
+    },
+    (bytes) => {
+      track.sent(bytes.length)
+      if (!upstream.destroyed) upstream.write(bytes)
+    },
+  )
+
+  const back = createSplitter(
+    {
+      begin: (type) => (type === READY || type === ERROR || type === STATUS ? 'whole' : 'pass'),
+      whole(type, bytes) {
+        const body = bytes.subarray(5)
+        if (type === READY) {
+          isInTransaction = body[0] !== IDLE
+          const over = track.ready()
+          if (track.isIdle()) decoys.forget()
+          if (over) record(over.unit, over.receivedBytes)
+          return bytes
+        }
+        if (type === ERROR) {
+          const fields = readErrorFields(body)
+          const ours = decoys.claim(fields.get('M') ?? '')
+          const unit = track.current()
+          if (unit) unit.status = ours?.code ?? fields.get('C') ?? ''
+          return ours ? errorResponse(ours) : bytes
+        }
+        const [name = '', value = ''] = readStrings(body, 2)
+        if (isGuarded && leadsOut(name, value)) {
+          throw new ProtocolError(`the session left read-only: ${name} became ${value}; shiv ended it`, READ_ONLY_STATE)
+        }
+        return bytes
+      },
+    },
+    (bytes) => {
+      track.received(bytes.length)
+      if (!client.destroyed) client.write(bytes)
+    },
+  )
+
+  return carryBothWays({
+    client,
+    upstream,
+    forward,
+    back,
+    writeMs,
+    retired,
+    isIdle: () => hasEnded || (track.isIdle() && !isInTransaction),
+    dismiss(error) {
+      if (!(error instanceof ProtocolError)) return undefined
+      return errorResponse({ severity: 'FATAL', code: error.code, message: error.message })
+    },
+    farewell() {
+      const text = 'the dependency leads elsewhere now; connect again'
+      return { client: errorResponse({ severity: 'FATAL', code: '57P01', message: text }), upstream: message('X') }
+    },
+    left: book.doubt,
+    ended(by, cause) {
+      const unit = track.rest()
+      if (unit && by !== undefined) {
+        const { summary, began, sentBytes } = unit
+        const outcome = by === 'client' ? 'aborted' : 'failed'
+        book.record(setting, { summary, began, sentBytes, receivedBytes: 0, servedBy, outcome, cause })
+      }
+    },
+  })
+}
