@@ -7,6 +7,7 @@ const KINDS: [pattern: RegExp, what: string][] = [
   [/^#.*#$|^\.#/, "Emacs' autosave or lock"],
   [/___jb_(tmp|old)___$/, "JetBrains' safe write"],
   [/^\.goutputstream-/, "GNOME's safe write"],
+  [/\.har$|\.(?:har|jsonl)\.(?:journal|lock|bodies|\d+\.\d+\.tmp)$/, 'a recording of shiv proxy'],
   [/^\._|^\.nfs[0-9a-f]{8,}$|^\.fuse_hidden/, "a file system's own"],
 ]
 

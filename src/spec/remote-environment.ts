@@ -41,7 +41,7 @@ export function checkEnvironment(
     const near = didYouMean(name, Object.keys(draft.environments))
     const hint = near?.startsWith('did you')
       ? near
-      : `add it to shiv.yaml: environments: { ${name}: { context: …, namespace: … } }`
+      : `add it to shiv.yaml: environments: { ${name}: ${needsContext ? '{ context: CONTEXT, namespace: NAMESPACE }' : '{}'} }`
     draft.faultAtValue(at, { code: 'SPEC_UNKNOWN_ENVIRONMENT', message: `there is no environment "${name}"`, hint })
     return false
   }

@@ -28,12 +28,18 @@ function describe({ name, replicas }: VerifyResult['services'][number], style: S
   return replicas.flatMap((replica) => {
     const origin = originOf(name, replica.replica)
     if (replica.cause !== undefined) return [`${failedMark(style)} ${origin} could not be asked: ${harmless(replica.cause)}`]
-    if (replica.differing.length === 0)
-      return [`${doneMark(style)} ${origin} holds the working copy (${replica.checked ?? 0} checked)`]
+    if (replica.differing.length === 0) return [`${doneMark(style)} ${origin} ${heldBy(replica.checked)}`]
     const paths = replica.differing
       .slice(0, SHOWN)
       .map(({ path, actual }) => `    ${harmless(path)}: ${actual === undefined ? 'missing' : 'differs'}`)
     const more = replica.differing.length > SHOWN ? [`    and ${replica.differing.length - SHOWN} more`] : []
     return [`${failedMark(style)} ${origin} differs from the working copy`, ...paths, ...more]
   })
+}
+
+/** Plain processes hold no copy: they were started with the working copy itself. */
+function heldBy(checked: number | undefined): string {
+  return checked === undefined || checked === 0
+    ? 'was started with the newest save that was brought; it has no copy of the files to compare'
+    : `holds the working copy (${checked} checked)`
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
 import { writeFileAtomic } from '../../core/atomic-file.ts'
@@ -69,6 +69,8 @@ async function runIfDue(step: PrepareStep, work: Work): Promise<void> {
   const outputs = step.outputs.map((output) => fillTemplate(output, values, where))
   const missing = outputs.some((output) => !existsSync(isAbsolute(output) ? output : join(service.root, output)))
   if ((await readStamp(stamp)) === stampText(wanted, missing)) return
+  // A step that fails may have changed its outputs all the same (tsc writes what it complains of): whatever comes next, it is due.
+  rmSync(stamp, { force: true })
   await context.step(`${service.name}: ${step.name}`, async () => {
     const id = `${service.name}.prepare`
     const result = await runToEnd({ runDir: context.runDir, id, argv, cwd: service.root, env, signal: context.signal })

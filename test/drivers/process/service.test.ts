@@ -138,6 +138,20 @@ describe('prepare steps', () => {
     expect((await world.runtime.read(plan, world.context())).services[0]!.replicas).toEqual([])
   })
 
+  test('that failed are due for the inputs of before too: they may have spoiled what they had made', async () => {
+    const { root, plan } = prepared()
+    await world.runtime.reconcile(plan, world.context())
+    const before = readFileSync(join(root, 'count.cjs'), 'utf8')
+    writeFileSync(join(root, 'count.cjs'), `${before}; fs.writeFileSync(process.argv[2] + '/made', 'spoiled'); process.exit(2)`)
+    writeFileSync(join(root, 'src/deep/a.ts'), 'broken')
+    await failureOf(world.runtime.reconcile(plan, world.context()))
+    writeFileSync(join(root, 'count.cjs'), before)
+    writeFileSync(join(root, 'src/deep/a.ts'), 'one')
+    await world.runtime.reconcile(plan, world.context())
+    expect(readFileSync(join(world.context().runDir, 'out', 'web', 'made'), 'utf8')).toBe('')
+    expect(runs(root)).toBe(3)
+  })
+
   test('and tools: a missing one is named with the line that installs it', async () => {
     const language = withProcess({ needs: [{ tool: 'no-such-tool', hint: 'brew install no-such-tool' }] })
     const failure = await failureOf(

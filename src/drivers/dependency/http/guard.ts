@@ -104,7 +104,7 @@ function folded(name: string): string {
 
 function refusal(name: string, message: string, allow?: { method?: string; path: string }): Failure {
   const hint = allow
-    ? `if it must pass, allow it in shiv.yaml, with the reason:\n${allowanceYaml(name, allow)}`
+    ? `if it must pass, add this to the dependency ${name} in service.yaml, with the reason:\n${allowanceYaml(allow)}`
     : 'send it in its plain form; exceptions are made by method and path only'
   return {
     status: 403,
@@ -112,14 +112,14 @@ function refusal(name: string, message: string, allow?: { method?: string; path:
     message,
     cause: 'access: read_only',
     hint,
-    ...(allow && { details: { allow: allowanceYaml(name, allow) } }),
+    ...(allow && { details: { allow: allowanceYaml(allow) } }),
   }
 }
 
 /** The lines of YAML that would let it pass. */
-function allowanceYaml(name: string, { method, path }: { method?: string; path: string }): string {
+function allowanceYaml({ method, path }: { method?: string; path: string }): string {
   const by = method === undefined ? '' : `method: ${method}, `
-  return `dependencies:\n  - ${name}:\n      allow:\n        - { ${by}path: ${JSON.stringify(path)}, why: "say why" }\n`
+  return `allow: [{ ${by}path: ${JSON.stringify(path)}, why: say why }]\n`
 }
 
 function shown(path: string): string {
