@@ -130,7 +130,7 @@ test('kill -9 of the daemon in the middle of a start: the next start completes i
   expect((await start()).run.state).toBe('running')
   await first
   expect((await status()).services[0]!.replicas.length).toBeGreaterThan(0)
-})
+}, 90_000)
 
 test('two callers start one run, and the later one hears who works', async () => {
   const events: WireEvent[] = []
