@@ -201,9 +201,13 @@ describe('besides its replicas', () => {
     const state = await world.runtime.reconcile(plan, world.context())
     expect(state.services[1]).toMatchObject({ name: 'web-mailer', kind: 'worker', desired: 2, endpoints: {} })
     expect(state.services[1]!.replicas.map((replica) => replica.state)).toEqual(['ready', 'ready'])
-    const lines = []
-    for await (const line of world.runtime.logs(plan, { sources: ['web'], follow: false }, world.context())) lines.push(line)
-    expect(lines).toContainEqual(expect.objectContaining({ source: 'web', replica: 'web-mailer-1', fields: { port: null } }))
+    const lines = async () => {
+      const all = []
+      for await (const line of world.runtime.logs(plan, { sources: ['web'], follow: false }, world.context())) all.push(line)
+      return all
+    }
+    const first = expect.objectContaining({ source: 'web', replica: 'web-mailer-1', fields: { port: null } })
+    await expect.poll(lines, { timeout: 10_000 }).toContainEqual(first)
   })
 
   test.each([
