@@ -2,10 +2,11 @@
 import { Agent, createServer, request as httpRequest, type Server } from 'node:http'
 import { createHash } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { Pool } from 'undici'
 import { createProxyServer } from 'httpxy'
 import { openHttpDependency } from '../../src/drivers/dependency/http/open.ts'
-import type { Capture } from '../../src/drivers/dependency/exchange.ts'
+import { openExchange } from '../../src/drivers/dependency/recording/open-exchange.ts'
 import type { DependencySetting } from '../../src/engine/dependency-ports.ts'
 
 const [role = '', upstream = ''] = process.argv.slice(2)
@@ -97,7 +98,11 @@ const roles: Record<string, () => Promise<number>> = {
         timeouts: { headersMs: 5_000, totalMs: 30_000 },
       },
     }),
-  'shiv recording': () => openShiv({ mode: 'record', recording: { file: '', recordMissing: false, rules: noRules } }),
+  'shiv recording': () =>
+    openShiv({
+      mode: 'record',
+      recording: { file: join(import.meta.dirname, 'service.har'), recordMissing: false, rules: noRules },
+    }),
 }
 const noRules = {
   ignore: { query: [], headers: [], body: [] },
@@ -118,14 +123,9 @@ async function openShiv(changes: Partial<DependencySetting>): Promise<number> {
   const dependency = await openHttpDependency(setting, {
     onEvent() {},
     readToken: async () => ({ token: 'bench-token' }),
-    openExchange: async () => ({ recorder: { begin: keepNothing }, async close() {} }),
+    openExchange,
   })
   return dependency.port
-}
-
-/** The seam alone, until there is a recorder. */
-function keepNothing(): Capture {
-  return { requestData() {}, requestEnd() {}, responseHead() {}, responseData() {}, end() {}, fail() {} }
 }
 
 function giveBytes(count: number, response: import('node:http').ServerResponse): void {

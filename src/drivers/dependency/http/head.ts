@@ -30,7 +30,6 @@ const REQUEST_LINE = /^([A-Z-]+) ([\x21\x22\x24-\x7e]+) HTTP\/(\d)\.(\d)$/
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?$/
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
-const OUTER_SPACE = /^[\t ]+|[\t ]+$/g
 const knownMethods = new Set(METHODS)
 
 /** Reads a request's head, `text` in latin1 without its last empty line. Throws MalformedError. */
@@ -70,7 +69,7 @@ export function parseFields(text: string, start: number, maxFields: number): str
     if (colon === -1 || colon >= lineEnd) throw new MalformedError('a header line has no colon, or is folded')
     const name = text.slice(at, colon)
     if (!isToken(name)) throw new MalformedError('a header name has characters that no name has, or the line is folded')
-    const value = text.slice(colon + 1, lineEnd).replace(OUTER_SPACE, '')
+    const value = trimmed(text, colon + 1, lineEnd)
     if (!isFieldValue(value))
       throw new MalformedError(`the value of ${name.slice(0, 60)} has control characters or a bare line break`)
     if (fields.length >= 2 * maxFields) throw new MalformedError(`there are more than ${maxFields} headers`, 431)
@@ -86,6 +85,17 @@ export function isToken(name: string): boolean {
 
 export function isFieldValue(value: string): boolean {
   return VALUE.test(value)
+}
+
+/** Whether a list header (`Connection`) has a member, both by their lower-case names. */
+export function listHas(headers: readonly string[], lowerName: string, lowerMember: string): boolean {
+  for (let index = 0; index < headers.length; index += 2) {
+    const name = headers[index]!
+    if (name.length !== lowerName.length || name.toLowerCase() !== lowerName) continue
+    const value = headers[index + 1]!.toLowerCase()
+    if (value === lowerMember || value.split(',').some((member) => member.trim() === lowerMember)) return true
+  }
+  return false
 }
 
 /** Where the head's closing empty line begins; -1 when it has not come yet. Throws MalformedError for a bare line feed, which would never end. */
@@ -114,6 +124,19 @@ export function headersOf(headers: readonly string[], lowerName: string): string
     if (name.length === lowerName.length && name.toLowerCase() === lowerName) values.push(headers[index + 1]!)
   }
   return values
+}
+
+/** Without the spaces and tabs around it. */
+function trimmed(text: string, start: number, end: number): string {
+  let from = start
+  let to = end
+  while (from < to && isBlank(text.charCodeAt(from))) from += 1
+  while (to > from && isBlank(text.charCodeAt(to - 1))) to -= 1
+  return text.slice(from, to)
+}
+
+function isBlank(char: number): boolean {
+  return char === 32 || char === 9
 }
 
 function endOfLine(text: string): number {

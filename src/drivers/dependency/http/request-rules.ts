@@ -1,7 +1,7 @@
 import type { Upstream } from '../../../engine/dependency-ports.ts'
 import type { HttpRules } from '../../../plan/remote.ts'
 import { endToEnd } from './hop-by-hop.ts'
-import { headersOf } from './head.ts'
+import { listHas } from './head.ts'
 import type { Inbound, OutboundHead } from './message.ts'
 import type { PathMap } from './rewrite.ts'
 
@@ -30,7 +30,7 @@ export function createRequestRules(rules: HttpRules, upstream: Upstream, paths: 
     if (token !== undefined) headers.push('Authorization', `Bearer ${token}`)
     if (rules.forwarded) addForwarded(headers, inbound)
     // Whether trailers are wanted is said hop by hop; they are passed, so it is too.
-    if (inbound.version === '1.1' && headersOf(inbound.headers, 'te').some((value) => /(^|[\s,])trailers([\s,;]|$)/i.test(value)))
+    if (inbound.version === '1.1' && listHas(inbound.headers, 'te', 'trailers'))
       headers.push('TE', 'trailers', 'Connection', 'TE')
     return {
       method: inbound.method,

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import { MalformedError, findHeadEnd, headerOf, headersOf, parseRequestHead } from './head.ts'
+import { MalformedError, findHeadEnd, headerOf, headersOf, listHas, parseRequestHead } from './head.ts'
 import { requestBodyLength } from './framing.ts'
 import { Http1Inbound, type RequestConnection } from './http1-inbound.ts'
 import type { Inbound } from './message.ts'
@@ -167,12 +167,11 @@ export class ServiceConnection implements RequestConnection {
     if (hosts.length > 1 || (hosts.length === 0 && parsed.version === '1.1'))
       throw new MalformedError('it must have one Host, and has none or several')
     const { target, authority = hosts[0] ?? '' } = readTarget(parsed.method, parsed.target)
-    const connection = headersOf(parsed.headers, 'connection').join(',').toLowerCase()
-    const keeps =
-      parsed.version === '1.1' ? !/(^|[\s,])close([\s,]|$)/.test(connection) : /(^|[\s,])keep-alive([\s,]|$)/.test(connection)
+    const { headers, version } = parsed
+    const keeps = version === '1.1' ? !listHas(headers, 'connection', 'close') : listHas(headers, 'connection', 'keep-alive')
     if (!keeps) this.isLast = true
-    const wantsUpgrade = parsed.version === '1.1' && bodyLength === 'none' && /(^|[\s,])upgrade([\s,]|$)/.test(connection)
-    const upgrade = wantsUpgrade ? headerOf(parsed.headers, 'upgrade')?.toLowerCase() : undefined
+    const wantsUpgrade = version === '1.1' && bodyLength === 'none' && listHas(headers, 'connection', 'upgrade')
+    const upgrade = wantsUpgrade ? headerOf(headers, 'upgrade')?.toLowerCase() : undefined
     return new Http1Inbound(this, {
       ...parsed,
       target,

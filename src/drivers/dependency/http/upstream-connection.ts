@@ -4,7 +4,7 @@ import type { Upstream } from '../../../engine/dependency-ports.ts'
 import { ChunkedDecoder, CloseDecoder, LengthDecoder, type BodyDecoder } from './body-decoder.ts'
 import type { Failure } from './failure.ts'
 import { responseFraming } from './framing.ts'
-import { MalformedError, findHeadEnd, headerOf, headersOf, parseResponseHead, type ParsedResponse } from './head.ts'
+import { MalformedError, findHeadEnd, headerOf, listHas, parseResponseHead, type ParsedResponse } from './head.ts'
 import { endToEnd } from './hop-by-hop.ts'
 import type { BodyReader, Outbound, OutboundHead, OutboundListener } from './message.ts'
 import { Outlet } from './outlet.ts'
@@ -234,12 +234,11 @@ function headOf({ status, statusText, headers }: ParsedResponse, method = ''): R
 }
 
 function keepsAlive({ version, headers }: ParsedResponse): boolean {
-  const connection = headersOf(headers, 'connection').join(',').toLowerCase()
-  return version === '1.1' ? !/(^|[\s,])close([\s,]|$)/.test(connection) : /(^|[\s,])keep-alive([\s,]|$)/.test(connection)
+  return version === '1.1' ? !listHas(headers, 'connection', 'close') : listHas(headers, 'connection', 'keep-alive')
 }
 
 /** How long it may stay idle: a second less than the upstream says, else four. */
 function keepAliveMs({ headers }: ParsedResponse): number {
-  const said = /timeout=(\d{1,6})/i.exec(headersOf(headers, 'keep-alive').join(','))
+  const said = /timeout=(\d{1,6})/i.exec(headerOf(headers, 'keep-alive') ?? '')
   return said ? Math.max(0, Number(said[1]) * 1_000 - 1_000) : 4_000
 }
