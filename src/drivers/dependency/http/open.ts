@@ -1,9 +1,9 @@
-import { Server as NetServer, createServer, type LookupFunction, type Server } from 'node:net'
+import { createServer, type LookupFunction } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { ShivError } from '../../../core/errors.ts'
 import type { DependencyEvent, DependencySetting, OpenDependency } from '../../../engine/dependency-ports.ts'
-import { listenOnLoopback, type Listener } from '../../proxy/listen.ts'
+import type { Listener } from '../../proxy/listen.ts'
 import type { OpenExchange } from '../exchange.ts'
+import { listenSomewhere } from '../listen.ts'
 import { noTokens, type ReadToken } from './bearer.ts'
 import { createBrowserGuard, namesOf, type BrowserGuard } from './browser-guard.ts'
 import { createCourse, retireCourse, type Course, type CourseTools } from './course.ts'
@@ -22,7 +22,6 @@ const MAX_FIELDS = 500
 const TICK_MS = 50
 /** Bytes that may wait on each side of a connection before its source is held. */
 const HIGH_WATER_MARK = 262_144
-const PORT_TRIES = 20
 
 export interface HttpDependencyOptions {
   /** Preferred; another is taken when it is not free. */
@@ -129,7 +128,7 @@ export async function openHttpDependency(setting: DependencySetting, options: Ht
 
   let listener: Listener
   try {
-    listener = await listen(options.port, () =>
+    listener = await listenSomewhere(options.port, () =>
       createServer({ allowHalfOpen: true, noDelay: true, highWaterMark: HIGH_WATER_MARK }, accept),
     )
   } catch (error) {
@@ -176,33 +175,4 @@ function guardOf({ name, upstream, hosts = [] }: DependencySetting): BrowserGuar
 
 function idle(tunnel: Tunnel, course: Course, now: number): void {
   if (now - tunnel.lastActivity > course.timeouts.idleMs) tunnel.destroy()
-}
-
-/** The preferred port if it is free, else one that the system gives. */
-async function listen(preferred: number | undefined, make: () => Server): Promise<Listener> {
-  if (preferred !== undefined) {
-    const listener = await listenOnLoopback(preferred, make)
-    if (listener) return listener
-  }
-  for (let tries = 0; tries < PORT_TRIES; tries += 1) {
-    const listener = await listenOnLoopback(await givenPort(), make)
-    if (listener) return listener
-  }
-  throw new ShivError('No free port was found on this machine.', {
-    code: 'PORTS_TAKEN',
-    exit: 3,
-    hint: 'shiv doctor shows who has them; shiv stop in workspaces you no longer need gives some back',
-  })
-}
-
-/** A port that was free a moment ago. */
-function givenPort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = new NetServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => (address !== null && typeof address === 'object' ? resolve(address.port) : reject(new Error('no port'))))
-    })
-  })
 }

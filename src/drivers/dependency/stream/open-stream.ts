@@ -1,9 +1,10 @@
 import { setMaxListeners } from 'node:events'
+import { createServer } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { ShivError } from '../../../core/errors.ts'
 import type { DependencyEvent, DependencySetting, OpenDependency, Upstream } from '../../../engine/dependency-ports.ts'
 import { type Book, createBook } from './book.ts'
-import { listenForStreams } from './listen.ts'
+import { listenSomewhere } from '../listen.ts'
 import { supervise } from './supervise.ts'
 
 export interface OpenOptions {
@@ -73,7 +74,7 @@ export async function openStream(
     const until = AbortSignal.any([retire.signal, closed.signal])
     void supervise(book, (signal) => probe(served, signal), until, options.probeEveryMs)
   }
-  const listener = await listenForStreams(options.port, accept)
+  const listener = await listenSomewhere(options.port, () => createServer({ allowHalfOpen: true, noDelay: true }, accept))
   watch()
 
   return {

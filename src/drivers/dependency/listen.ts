@@ -1,13 +1,12 @@
-import { createServer, type Socket } from 'node:net'
-import { ShivError } from '../../../core/errors.ts'
-import { type Listener, listenOnLoopback } from '../../proxy/listen.ts'
+import { createServer } from 'node:net'
+import { ShivError } from '../../core/errors.ts'
+import { type Listener, type MakeServer, listenOnLoopback } from '../proxy/listen.ts'
 
 /** Ports that the system gives to outgoing connections now and then: one that is free on both addresses is found within a few. */
-const TRIES = 50
+const TRIES = 20
 
 /** Listens on loopback: at `wanted` if that is free, else at a port that the system picks. Throws PORTS_TAKEN. */
-export async function listenForStreams(wanted: number | undefined, onSocket: (socket: Socket) => void): Promise<Listener> {
-  const make = () => createServer({ allowHalfOpen: true, noDelay: true }, onSocket)
+export async function listenSomewhere(wanted: number | undefined, make: MakeServer): Promise<Listener> {
   for (let tries = 0; tries < TRIES; tries += 1) {
     const port = tries === 0 && wanted !== undefined && wanted !== 0 ? wanted : await pickPort()
     const listener = await listenOnLoopback(port, make)
