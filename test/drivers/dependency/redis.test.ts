@@ -1,6 +1,6 @@
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
-import { ask, encode } from '../../../src/drivers/dependency/redis/resp.ts'
+import { ask, encode } from '../../../src/drivers/redis/resp.ts'
 import { openRedisDependency } from '../../../src/drivers/dependency/redis/open-redis.ts'
 import { startRedis, type TestServer } from './support/servers.ts'
 import { type Opened, openFor, READ_WRITE, settingOf } from './support/setting.ts'

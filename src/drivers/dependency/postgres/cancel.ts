@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 import type { Upstream } from '../../../engine/dependency-ports.ts'
 import { dial } from '../stream/dial.ts'
 import { encrypt, type Session } from './log-in.ts'
-import { CODE, opening } from './messages.ts'
+import { CODE, opening } from '../../postgres/messages.ts'
 
 /** Sessions by the keys that their clients were given; the upstream's own keys stay here. */
 export interface CancelKeys {

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { take } from '../stream/take.ts'
-import { CODE, int32, message, readStrings } from './messages.ts'
-import { scramServer } from './scram.ts'
+import { CODE, int32, message, readStrings } from '../../postgres/messages.ts'
+import { scramServer } from '../../postgres/scram.ts'
 import { ProtocolError } from './splitter.ts'
 
 /** As Postgres itself bounds it. */

@@ -3,8 +3,8 @@ import { ShivError } from '../../../core/errors.ts'
 import type { Upstream } from '../../../engine/dependency-ports.ts'
 import { secure } from '../stream/secure.ts'
 import { take } from '../stream/take.ts'
-import { CODE, int32, message, opening, readErrorFields, readRow, readStrings, startup } from './messages.ts'
-import { md5Answer, scramClient } from './scram.ts'
+import { CODE, int32, message, opening, readErrorFields, readRow, readStrings, startup } from '../../postgres/messages.ts'
+import { md5Answer, scramClient } from '../../postgres/scram.ts'
 
 /** Longer than any message of a login or of our own questions. */
 const LONGEST = 16 * 1024 * 1024

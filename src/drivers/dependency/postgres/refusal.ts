@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { DependencySetting } from '../../../engine/dependency-ports.ts'
 import type { Refusal } from './judge.ts'
-import { type ErrorFields, message } from './messages.ts'
+import { type ErrorFields, message } from '../../postgres/messages.ts'
 
 /** SQLSTATE read_only_sql_transaction: what Postgres itself says of a write in a read-only transaction. */
 export const READ_ONLY_STATE = '25006'

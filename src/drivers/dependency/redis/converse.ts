@@ -5,7 +5,7 @@ import { type Book, servedByOf } from '../stream/book.ts'
 import { carryBothWays } from '../stream/carry.ts'
 import type { CommandTable } from './commands.ts'
 import { createCommandGuard } from './guard-commands.ts'
-import { encode, errorLine } from './resp.ts'
+import { encode, errorLine } from '../../redis/resp.ts'
 import { createAnswerSplitter, ERROR, PUSH, RedisAnswerError } from './split-answers.ts'
 import { createCommandSplitter, RedisProtocolError } from './split-commands.ts'
 

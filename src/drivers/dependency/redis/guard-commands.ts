@@ -1,7 +1,7 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { DependencySetting } from '../../../engine/dependency-ports.ts'
 import { type CommandTable, isContainer, judgeCommand } from './commands.ts'
-import { encode, errorLine } from './resp.ts'
+import { encode, errorLine } from '../../redis/resp.ts'
 import type { Verdict } from './split-commands.ts'
 
 /** What becomes of a command; `name` is what it is, for a container with its second word, in lower case. */

@@ -8,7 +8,7 @@ import { type Connection, type OpenOptions, openStream, type ServedSetting } fro
 import { secure } from '../stream/secure.ts'
 import { type CommandTable, readCommandTable } from './commands.ts'
 import { converse } from './converse.ts'
-import { ask, errorLine } from './resp.ts'
+import { ask, errorLine } from '../../redis/resp.ts'
 
 const DEFAULT_PORT = 6379
 /** How long the server's word on its commands holds. */

@@ -1,4 +1,4 @@
-import { encode } from './resp.ts'
+import { encode } from '../../redis/resp.ts'
 
 /** What a client sent is no command of the protocol. */
 export class RedisProtocolError extends Error {}
