@@ -88,6 +88,14 @@ export function openEngine(parts: EngineParts): Engine {
       return operation(shop, params, whileOpen(ask))
     }
 
+  /** Those that no caller has to wait in a queue for. */
+  const unqueued =
+    <P, R>(ready: Promise<void>, operation: (shop: Workshop, params: P) => R | Promise<R>) =>
+    async (params: P): Promise<R> => {
+      await ready
+      return operation(shop, params)
+    }
+
   return {
     start: after(loaded, startRun),
     stop: after(loaded, stopRun),
@@ -97,18 +105,9 @@ export function openEngine(parts: EngineParts): Engine {
     exec: after(adopted, execIn),
     verify: after(adopted, verifyRun),
     proxyTail: after(adopted, tailDependencies),
-    async proxy(params) {
-      await adopted
-      return listDependencies(shop, params)
-    },
-    async proxyMode(params) {
-      await adopted
-      return switchMode(shop, params)
-    },
-    async proxyFault(params) {
-      await adopted
-      return switchFaults(shop, params)
-    },
+    proxy: unqueued(adopted, listDependencies),
+    proxyMode: unqueued(adopted, switchMode),
+    proxyFault: unqueued(adopted, switchFaults),
     async recordingCheck({ file }) {
       return { version: 1, file, faults: await (await parts.dependencies()).checkRecording(file) }
     },
@@ -117,22 +116,10 @@ export function openEngine(parts: EngineParts): Engine {
       return null
     },
     dependencyAddress: (runId, name) => shop.runs.get(runId)?.dependencies?.address(name),
-    async loops(params) {
-      await loaded
-      return loopsOf(shop, params)
-    },
-    async status(params) {
-      await adopted
-      return statusOfRuns(shop, params)
-    },
-    async plan(params) {
-      await loaded
-      return planOfWorkspace(shop, params)
-    },
-    async why(params) {
-      await loaded
-      return whyOf(shop, params)
-    },
+    loops: unqueued(loaded, loopsOf),
+    status: unqueued(adopted, statusOfRuns),
+    plan: unqueued(loaded, planOfWorkspace),
+    why: unqueued(loaded, whyOf),
     serviceUrl: (workspace, service) =>
       living()
         .find((run) => run.record.workspace.name === workspace)

@@ -197,5 +197,4 @@ export const dependency = z.union([
   across(z.record(z.string(), remote), checkDependencyEntry).meta({ minProperties: 1, maxProperties: 1 }),
 ])
 
-export type DependencyEntry = z.infer<typeof dependency>
 export type RemoteEntry = z.infer<typeof remote>

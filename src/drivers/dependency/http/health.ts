@@ -1,6 +1,5 @@
 import type { DependencyEvent, DependencyHealth } from '../../../engine/dependency-ports.ts'
-
-const KEPT = 1_000
+import { createLatencies } from '../latencies.ts'
 
 /** Counts what passed. */
 export interface HealthBook {
@@ -13,8 +12,7 @@ export interface HealthBook {
 }
 
 export function createHealthBook(): HealthBook {
-  const latencies = new Float64Array(KEPT)
-  let answers = 0
+  const latencies = createLatencies()
   let requests = 0
   let refused = 0
   let failed = 0
@@ -34,12 +32,11 @@ export function createHealthBook(): HealthBook {
       lastError = { time: event.time, message: event.cause ?? 'failed' }
     },
     proven(time, ms) {
-      latencies[answers++ % KEPT] = ms
+      latencies.add(ms)
       state = 'ready'
       provenAt = time
     },
     read(openConnections) {
-      const sorted = latencies.slice(0, Math.min(answers, KEPT)).sort()
       return {
         state,
         ...(provenAt !== undefined && { provenAt }),
@@ -47,18 +44,14 @@ export function createHealthBook(): HealthBook {
         requests,
         refused,
         failed,
-        ...(answers > 0 && { p50: nearestRank(sorted, 0.5), p99: nearestRank(sorted, 0.99) }),
+        ...latencies.read(),
         openConnections,
       }
     },
     reset() {
       state = 'unknown'
       provenAt = undefined
-      answers = 0
+      latencies.clear()
     },
   }
-}
-
-function nearestRank(sorted: Float64Array, p: number): number {
-  return sorted[Math.max(0, Math.ceil(p * sorted.length) - 1)]!
 }

@@ -1,7 +1,5 @@
 import type { DependencyEvent, DependencyHealth, DependencySetting, ServedBy } from '../../../engine/dependency-ports.ts'
-
-/** Over how many answers the latencies are taken. */
-const KEPT = 1_000
+import { createLatencies } from '../latencies.ts'
 
 /** What one part of a dependency's traffic was; the book adds whose it is and when. */
 export interface Entry {
@@ -38,8 +36,7 @@ export function createBook(onEvent: (event: DependencyEvent) => void): Book {
   let lastError: DependencyHealth['lastError']
   let openConnections = 0
   const counts = { requests: 0, refused: 0, failed: 0 }
-  const latencies = new Float64Array(KEPT)
-  let answers = 0
+  const latencies = createLatencies()
 
   const book: Book = {
     open() {
@@ -59,8 +56,7 @@ export function createBook(onEvent: (event: DependencyEvent) => void): Book {
         book.fail(entry.cause ?? 'it failed')
       }
       if (entry.outcome === 'answered') {
-        latencies[answers % KEPT] = entry.latencyMs ?? durationMs
-        answers += 1
+        latencies.add(entry.latencyMs ?? durationMs)
         book.prove()
       }
       // Field by field: this runs for every query.
@@ -90,9 +86,7 @@ export function createBook(onEvent: (event: DependencyEvent) => void): Book {
       if (state === 'ready') state = 'unknown'
     },
     health() {
-      const sorted = latencies.slice(0, Math.min(answers, KEPT)).sort()
-      const at = (part: number): number | undefined => sorted[Math.ceil(part * sorted.length) - 1]
-      return { state, provenAt, lastError, ...counts, p50: at(0.5), p99: at(0.99), openConnections }
+      return { state, provenAt, lastError, ...counts, ...latencies.read(), openConnections }
     },
   }
   return book
