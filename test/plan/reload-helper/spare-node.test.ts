@@ -124,6 +124,35 @@ describe.skipIf(process.platform !== 'linux')('spare.cjs', () => {
     expect((await closed).output).toMatch(/Debugger listening on (ws:\S+)[^]*\1 \d+\n/)
   })
 
+  it('preloads installed modules, of both kinds, and nothing of the service', async () => {
+    const installed = async (name: string, files: Record<string, string>) => {
+      await mkdir(join(folder, 'code/node_modules', name), { recursive: true })
+      for (const [file, text] of Object.entries(files)) await save(`node_modules/${name}/${file}`, text)
+    }
+    await installed('common', { 'package.json': '{"main":"./main.js"}', 'main.js': 'exports.at = process.env.WAITS' })
+    await installed('modern', {
+      'package.json': '{"type":"module","exports":"./main.js"}',
+      'main.js': 'export const at = process.env.WAITS',
+    })
+    await save('package.json', '{"type":"commonjs","dependencies":{}}')
+    await save('main.js', '')
+    const { child, closed } = spare([join(folder, 'code/main.js')], {
+      SHIV_SPARE_PRELOAD: 'common modern ./main.js gone',
+      WAITS: 'while it waited',
+    })
+    await settle(child)
+    await save('package.json', '{"type":"module"}')
+    await save('main.js', "import { at } from 'common'; import { at as later } from 'modern'; console.log(at, later)")
+    await go('go {"env":{"WAITS":null}}')
+    const { code, output } = await closed
+    expect(code).toBe(0)
+    expect(output).toMatch(
+      /^shiv: .\/main.js cannot be preloaded: [^]*shiv: gone cannot be preloaded: Cannot find module 'gone'\n/,
+    )
+    expect(output).toMatch(/while it waited while it waited\n$/)
+    expect(output).not.toContain('Warning')
+  })
+
   it('dies of TERM while it waits, ends by itself when whoever holds the FIFO is gone', async () => {
     await save('main.cjs', 'console.log("never")')
     const first = spare([join(folder, 'code/main.cjs')])

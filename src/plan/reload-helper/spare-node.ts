@@ -5,12 +5,13 @@ import { script } from './script.ts'
  *
  * - `SHIV_SPARE_FIFO`: a FIFO. One line `go` begins the program; `go {"env":{…},"cwd":"…"}` sets variables first (null takes one away).
  *   The end of the FIFO without a line ends the process. Whoever spawns it holds the FIFO open for reading and writing, so that nobody blocks.
+ * - `SHIV_SPARE_PRELOAD`: installed modules to load while it waits, their names with spaces between.
  * - `SHIV_SPARE_OPTIONS`: NODE_OPTIONS as the program shall see them; `--inspect` in it is opened at `go`, when its port is free.
  * - `SHIV_SPARE_INSPECT`: an `--inspect…` word that the command line had, likewise.
  * - `SHIV_SPARE_CWD`: where the program runs. The process itself is started in a folder of ours with the program's absolute path, because
  *   node reads (and keeps) the package.json of its folder before any preload.
  */
-export const SPARE = script`
+export const SPARE_NODE = script`
 'use strict'
 const fifo = process.env.SHIV_SPARE_FIFO
 if (fifo !== undefined && require('node:worker_threads').isMainThread) waitForTurn(fifo)
@@ -20,6 +21,7 @@ function waitForTurn(fifo) {
   const { SHIV_SPARE_OPTIONS: options = '', SHIV_SPARE_INSPECT: inspect = '', SHIV_SPARE_CWD: cwd } = process.env
   const score = offerToTheKiller(fs)
   for (const name of ['node:http', 'node:net', 'node:stream', 'node:url', 'node:fs/promises', 'node:timers/promises']) require(name)
+  preload((process.env.SHIV_SPARE_PRELOAD ?? '').split(' ').filter(Boolean), cwd ?? process.cwd())
   const order = readLine(fs, fifo)
   if (order === undefined) process.exit(0)
 
@@ -49,6 +51,22 @@ function write(fs, file, text) {
   } catch {
     return false // the system does not let us, and goes on as it was
   }
+}
+
+// Found from node_modules, so that the service's own package.json, which may be saved meanwhile, is not read.
+function preload(names, cwd) {
+  if (names.length === 0) return
+  const load = require('node:module').createRequire(require('node:path').join(cwd, 'node_modules', 'spare.cjs'))
+  const { emitWarning } = process
+  process.emitWarning = () => {} // that this node can require an ES module is no news for the service's log
+  for (const name of names) {
+    try {
+      load(name)
+    } catch (error) {
+      console.error('shiv: ' + name + ' cannot be preloaded: ' + String(error.message).split('\n')[0])
+    }
+  }
+  process.emitWarning = emitWarning
 }
 
 function readLine(fs, fifo) {
