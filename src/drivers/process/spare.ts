@@ -31,7 +31,7 @@ export async function startSpare(spec: ProcessSpec, command: SpareCommand, folde
   const fifo = join(folder, mark)
   await promisify(execFile)('mkfifo', ['-m', '600', fifo])
   const pipe = openSync(fifo, constants.O_RDWR)
-  const env = { ...spec.env, SHIV_SPARE_FIFO: fifo, ...command.env }
+  const env = { ...spec.env, SHIV_SPARE_FIFO: fifo, SHIV_SPARE_LEARNED: join(folder, `${spec.source}.learned`), ...command.env }
   const launched = await launch({ runDir, id: mark, argv: command.argv, cwd: command.folder, env, ...logPaths(runDir, spec.id) })
   launched.unref()
   let isOpen = true

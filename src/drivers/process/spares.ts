@@ -83,7 +83,6 @@ export class Spares {
     return spareCommand(spec, wish, this.scriptOf(wish), this.folder)
   }
 
-  /** In the folder of the run, not of the spares: in that one nothing but FIFOs is found. */
   private scriptOf({ interpreter }: SpareWish): string {
     return join(this.runDir, FILES[interpreter])
   }

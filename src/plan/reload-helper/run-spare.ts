@@ -82,7 +82,7 @@ prepare() {
 }
 
 exec_spare() {
-  export SHIV_SPARE_FIFO="$_home/go.$_spares" SHIV_SPARE_PRELOAD="\${SHIV_PRELOAD:-}"
+  export SHIV_SPARE_FIFO="$_home/go.$_spares" SHIV_SPARE_PRELOAD="\${SHIV_PRELOAD:-}" SHIV_SPARE_LEARNED="$_home/learned"
   if [ "$SHIV_SPARE" = node ]; then
     export SHIV_SPARE_CWD="$_folder" SHIV_SPARE_OPTIONS="\${NODE_OPTIONS:-}"
     export SHIV_SPARE_INSPECT="$_inspect_of_spare" NODE_OPTIONS="--require $_home/spare.cjs$_options_of_spare"
