@@ -269,7 +269,7 @@ describe.skipIf(busybox === undefined)('run.sh', () => {
       spared()
       await answering()
       const agent = await connect()
-      for (let sequence = 1; sequence <= 25; sequence++) {
+      for (let sequence = 1; sequence <= 10; sequence++) {
         await expect.poll(spareOf, { timeout: 10_000 }).toHaveLength(1)
         const [spare] = spareOf()
         save(server(`n${sequence}`))
