@@ -36,6 +36,9 @@ export function createFakeDependencies(): FakeDependencies {
     servers: {},
     failures: new Map(),
     places: [],
+    authority: async () => {
+      throw new Error('no dependency of the test speaks TLS')
+    },
     proxy: () => ({
       check: async () => {},
       async open(setting, { port, onEvent }) {
