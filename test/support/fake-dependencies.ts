@@ -1,6 +1,7 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { ShivError } from '../../src/core/errors.ts'
 import type {
+  Authority,
   DependencyDriver,
   DependencyEvent,
   DependencySetting,
@@ -19,10 +20,13 @@ export interface FakeDependencies extends DependencyDriver {
   failures: Map<string, Error>
   /** Connections that came by a pod door are announced here. */
   places: PodPlace[]
+  /** Of the authority of every run. */
+  certificate: string
 }
 
 export interface FakeDependency extends OpenDependency {
   setting: DependencySetting
+  authority?: Authority
   /** Tells the engine that something passed. */
   pass(summary: string, outcome?: DependencyEvent['outcome']): void
 }
@@ -36,12 +40,15 @@ export function createFakeDependencies(): FakeDependencies {
     servers: {},
     failures: new Map(),
     places: [],
-    authority: async () => {
-      throw new Error('no dependency of the test speaks TLS')
-    },
+    certificate: 'the authority',
+    authority: async (folder) => ({
+      certificate: fake.certificate,
+      files: { authority: `${folder}/ca.pem`, bundle: `${folder}/trusted.pem` },
+      issue: () => ({ certificate: '', key: '', endsAt: 0 }),
+    }),
     proxy: () => ({
       check: async () => {},
-      async open(setting, { port, onEvent }) {
+      async open(setting, { port, onEvent, authority }) {
         fail(setting.name)
         const server = createServer((socket) => dependency.accept(socket))
         const bound = (await listen(server, port ?? 0)) ?? (await listen(server, 0))!
@@ -53,6 +60,7 @@ export function createFakeDependencies(): FakeDependencies {
         const dependency: FakeDependency = {
           port: bound,
           setting,
+          ...(authority && { authority }),
           accept: (socket) => void socket.end(describe(dependency.setting)),
           set(next) {
             fail(next.name)

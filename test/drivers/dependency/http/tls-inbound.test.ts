@@ -46,7 +46,16 @@ interface Answer {
 
 function ask(port: number, ca: string, path: string, method = 'GET', body?: string): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const options = { host: '127.0.0.1', port, path, method, ca, servername: NAME, headers: { host: NAME }, agent: false as const }
+    const options = {
+      host: '127.0.0.1',
+      port,
+      path,
+      method,
+      ca,
+      servername: NAME,
+      headers: { host: NAME },
+      agent: false as const,
+    }
     const call = request(options, (response) => {
       let text = ''
       response.setEncoding('utf8').on('data', (part: string) => (text += part))
