@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { tmpdir } from 'node:os'
 import { askRedis } from '../../src/drivers/database/redis-client.ts'
 import { withChildren, type Child } from '../support/children.ts'
-import { freePort } from '../support/free-port.ts'
+import { freePort } from '../../test/support/free-port.ts'
 import { interleave, type Row } from '../support/measure.ts'
 import { startPostgres } from '../support/postgres-server.ts'
 

@@ -14,7 +14,7 @@ import { commandsOf } from '../docs/reader.ts'
 import { until } from '../support/daemon.ts'
 import { openShiv, readRun, shivBin, tinyService, writeTree, type OwnShiv } from '../support/own-shiv.ts'
 import { startStagingApi, type StagingApi } from '../support/staging/api-server.ts'
-import { createAuthority } from '../support/staging/authority.ts'
+import { createAuthority } from '../support/authority.ts'
 import { startBilling, type Billing } from '../support/staging/billing.ts'
 import { ordersIn } from '../support/staging/orders.ts'
 import { callerProgram } from '../support/staging/workspace.ts'
@@ -65,7 +65,7 @@ beforeAll(async () => {
   Object.assign(own.env, { KUBECONFIG: kubeconfig, STAGING_TOKEN: TOKEN })
   await writeTree(shop, {
     'shiv.yaml': shivYaml('staging'),
-    'certificates/staging.pem': readFileSync(authority.file, 'utf8'),
+    'certificates/staging.pem': authority.ca,
     ...tinyService('stub'),
     'stub/server.js':
       "import { createServer } from 'node:http'\ncreateServer((_, response) => response.end('the stub')).listen(process.env.PORT)\n",

@@ -8,6 +8,7 @@ import type {
   OpenDependency,
   PodPlace,
 } from '../../src/engine/dependency-ports.ts'
+import { freePort } from './free-port.ts'
 
 export interface FakeDependencies extends DependencyDriver {
   /** By name, those that listen now. */
@@ -139,11 +140,4 @@ function listen(server: Server, port: number): Promise<number | undefined> {
     server.once('error', () => resolve(undefined)) // taken: the caller tries another
     server.listen(port, '127.0.0.1', () => resolve((server.address() as AddressInfo).port))
   })
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  const port = (await listen(server, 0))!
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }

@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type Agent, openAgent } from '../../../src/drivers/sync/agent.ts'
 import { frameOf } from '../../../src/drivers/sync/frame.ts'
+import { freePort } from '../../support/free-port.ts'
 import { type Replica, type Supervised, busybox, createReplica, isAlive } from '../../support/replica.ts'
 
 if (busybox === undefined) console.log('skipped: the replica scripts run with a static busybox (none here, and no image of it)')
@@ -321,13 +321,3 @@ describe.skipIf(busybox === undefined)('run.sh', () => {
     )
   })
 })
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer()
-    server.listen(0, () => {
-      const { port } = server.address() as { port: number }
-      server.close(() => resolve(port))
-    })
-  })
-}

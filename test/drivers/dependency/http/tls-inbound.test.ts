@@ -1,22 +1,17 @@
-import { mkdtempSync, rmSync } from 'node:fs'
 import { connect as connectHttp2 } from 'node:http2'
 import { request } from 'node:https'
 import { connect as connectTcp } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import { expect, test } from 'vitest'
 import { openAuthority } from '../../../../src/drivers/dependency/authority/open-authority.ts'
 import type { Authority, DependencySetting } from '../../../../src/engine/dependency-ports.ts'
-import { cleanUp, httpUpstream, open, raw, until } from './support.ts'
+import { cleanUp, httpUpstream, newFolder, open, raw, until } from './support.ts'
 
 const NAME = 'billing.example.com'
 const KNOWN: Partial<DependencySetting> = { hosts: [NAME], certifiedNames: [NAME, 'billing', '127.0.0.1'] }
 
 async function authorityOf(): Promise<Authority> {
-  const folder = mkdtempSync(join(tmpdir(), 'shiv-tls-'))
-  cleanUp(() => rmSync(folder, { recursive: true, force: true }))
-  return openAuthority(folder, { environment: {} })
+  return openAuthority(newFolder(), { environment: {} })
 }
 
 /** A dependency that answers with what reached the upstream, to services that speak TLS too. */
