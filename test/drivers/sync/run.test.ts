@@ -1,11 +1,11 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type Agent, openAgent } from '../../../src/drivers/sync/agent.ts'
 import { frameOf } from '../../../src/drivers/sync/frame.ts'
+import { freePort } from '../../support/free-port.ts'
 import { type Replica, type Supervised, busybox, createReplica, isAlive } from '../../support/replica.ts'
 
 const hasPython = spawnSync('python3', ['-c', 'pass']).status === 0
@@ -376,13 +376,3 @@ HTTPServer(("", int(os.environ["PORT"])), Handler).serve_forever()
     )
   })
 })
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer()
-    server.listen(0, () => {
-      const { port } = server.address() as { port: number }
-      server.close(() => resolve(port))
-    })
-  })
-}
