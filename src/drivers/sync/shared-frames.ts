@@ -8,7 +8,7 @@ const SHARED_BYTES = 8 * 1024 * 1024
 /** Of one order to several containers, which mostly want the same: each file is looked at and read once. Closed, it shares nothing and holds nothing. */
 export class SharedFrames {
   private readonly sources = new Map<string, Source>()
-  private readonly frames: { files: readonly SendableFile[]; frame: Frame }[] = []
+  private readonly frames: { files: readonly SendableFile[]; frame: Frame; close(): void }[] = []
   private isOpen = true
 
   /** As `inspectSource`. */
@@ -26,15 +26,16 @@ export class SharedFrames {
     if (known !== undefined) return known.frame
     const own = frameOf(files)
     if (!this.isOpen || own.lone !== undefined || own.sizeBytes > SHARED_BYTES) return own
-    const frame = { ...own, chunks: readOnce(own.chunks()) }
-    this.frames.push({ files, frame })
+    const { chunks, close } = readOnce(own.chunks())
+    const frame = { ...own, chunks }
+    this.frames.push({ files, frame, close })
     return frame
   }
 
   close(): void {
     this.isOpen = false
     this.sources.clear()
-    this.frames.length = 0
+    for (const { close } of this.frames.splice(0)) close()
   }
 }
 
@@ -48,14 +49,31 @@ function isSame(one: readonly SendableFile[], other: readonly SendableFile[]): b
   )
 }
 
-/** Every reader gets all chunks; they are made as fast as the fastest reader takes them. */
-function readOnce(source: AsyncGenerator<Buffer>): () => AsyncGenerator<Buffer> {
+/** Every reader gets all chunks; they are made as fast as the fastest reader takes them. What is open behind them is closed when nobody reads any more. */
+function readOnce(source: AsyncGenerator<Buffer>): { chunks(): AsyncGenerator<Buffer>; close(): void } {
   const made: Promise<IteratorResult<Buffer>>[] = []
-  return async function* chunks() {
-    for (let index = 0; ; index++) {
-      const { done, value } = await (made[index] ??= source.next())
-      if (done === true) return
-      yield value
-    }
+  let readers = 0
+  let isClosed = false
+  const letGo = (): void => {
+    if (isClosed && readers === 0) source.return(undefined).catch(() => {}) // told to who read
+  }
+  return {
+    async *chunks() {
+      readers += 1
+      try {
+        for (let index = 0; ; index++) {
+          const { done, value } = await (made[index] ??= source.next())
+          if (done === true) return
+          yield value
+        }
+      } finally {
+        readers -= 1
+        letGo()
+      }
+    },
+    close() {
+      isClosed = true
+      letGo()
+    },
   }
 }

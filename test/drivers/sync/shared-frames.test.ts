@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -54,6 +54,28 @@ describe('SharedFrames', () => {
     expect((await bytesOf(frames, both)).toString()).toContain('a after!')
   })
 
+  it('who still reads at its end gets the rest; what is open is closed when the last one leaves', async () => {
+    writeFileSync(join(folder, 'a'), 'x'.repeat(1_000_000))
+    const frames = new SharedFrames()
+    const frame = frames.frame(inspect(frames))
+    const [slow, leaver] = [frame.chunks(), frame.chunks()]
+    const first = await slow.next()
+    await leaver.next()
+    const opened = () => readdirSync('/proc/self/fd').filter((name) => linkOf(`/proc/self/fd/${name}`) === join(folder, 'a'))
+    if (process.platform === 'linux') expect(opened()).toHaveLength(1)
+    frames.close()
+    await leaver.return(undefined)
+    let size = first.value!.length
+    for await (const part of slow) size += part.length
+    expect(size).toBe(frame.sizeBytes)
+    const again = new SharedFrames()
+    const left = again.frame(inspect(again)).chunks()
+    await left.next()
+    await left.return(undefined)
+    again.close()
+    if (process.platform === 'linux') await expect.poll(opened).toEqual([])
+  })
+
   it.skipIf(busybox === undefined)(
     'a file that is gone when its turn comes is refused with its cause, and the others are brought',
     async () => {
@@ -83,3 +105,11 @@ describe('SharedFrames', () => {
     },
   )
 })
+
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path)
+  } catch {
+    return '' // closed meanwhile
+  }
+}
