@@ -1,5 +1,5 @@
-import { statSync } from 'node:fs'
-import { basename, join, resolve } from 'node:path'
+import { existsSync, readdirSync, statSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
 import type { ProcessSpec } from './process-spec.ts'
 
 /** What a spare is, and what it loads while it waits. */
@@ -28,13 +28,9 @@ const HARMLESS_NODE =
 /** Likewise of `python`. */
 const HARMLESS_PYTHON = /^-([BEIOPsSubqd]|OO|[WX].+)$/
 /** What package managers write whenever they have installed something. */
-const INSTALLED = [
-  'node_modules/.package-lock.json',
-  'node_modules/.modules.yaml',
-  'node_modules/.yarn-state.yml',
-  'node_modules/.yarn-integrity',
-  '.venv/pyvenv.cfg',
-]
+const INSTALLED = ['.package-lock.json', '.modules.yaml', '.yarn-state.yml', '.yarn-integrity'].map((name) =>
+  join('node_modules', name),
+)
 
 /**
  * The command of a spare; undefined for a program of which something would be read before its turn. `script` is the path of our program, `empty` a folder without a
@@ -91,5 +87,15 @@ function pythonCommand({ argv, cwd }: Program, { preload = [] }: SpareWish, scri
 
 /** When something was last installed for a service; what a spare loaded before that is not what the service would load. */
 function installedIn(cwd: string): number[] {
-  return INSTALLED.map((name) => statSync(join(cwd, name), { throwIfNoEntry: false })?.mtimeMs ?? 0)
+  const libraries = join(cwd, '.venv', 'lib')
+  const versions = existsSync(libraries) ? readdirSync(libraries).map((version) => join(libraries, version, 'site-packages')) : []
+  const folders = foldersUpward(cwd)
+  const files = folders.flatMap((folder) => INSTALLED.map((name) => join(folder, name)))
+  return [...versions, ...files].map((path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0)
+}
+
+/** Where modules of a folder are looked for. */
+function foldersUpward(folder: string): string[] {
+  const above = dirname(folder)
+  return above === folder ? [folder] : [folder, ...foldersUpward(above)]
 }

@@ -8,7 +8,7 @@ const SHARED_BYTES = 8 * 1024 * 1024
 /** Of one order to several containers, which mostly want the same: each file is looked at and read once. Closed, it shares nothing and holds nothing. */
 export class SharedFrames {
   private readonly sources = new Map<string, Source>()
-  private readonly frames: { files: readonly SendableFile[]; frame: Frame; close(): void }[] = []
+  private readonly frames: { files: readonly SendableFile[]; frame: Frame; finish(): Promise<void> }[] = []
   private isOpen = true
 
   /** As `inspectSource`. */
@@ -26,16 +26,17 @@ export class SharedFrames {
     if (known !== undefined) return known.frame
     const own = frameOf(files)
     if (!this.isOpen || own.lone !== undefined || own.sizeBytes > SHARED_BYTES) return own
-    const { chunks, close } = readOnce(own.chunks())
+    const forget = () => void this.frames.splice(0, Infinity, ...this.frames.filter((each) => each.files !== files))
+    const { chunks, finish } = readOnce(own.chunks(), forget)
     const frame = { ...own, chunks }
-    this.frames.push({ files, frame, close })
+    this.frames.push({ files, frame, finish })
     return frame
   }
 
   close(): void {
     this.isOpen = false
     this.sources.clear()
-    for (const { close } of this.frames.splice(0)) close()
+    for (const { finish } of this.frames.splice(0)) finish().catch(() => {}) // told to who reads it
   }
 }
 
@@ -49,31 +50,31 @@ function isSame(one: readonly SendableFile[], other: readonly SendableFile[]): b
   )
 }
 
-/** Every reader gets all chunks; they are made as fast as the fastest reader takes them. What is open behind them is closed when nobody reads any more. */
-function readOnce(source: AsyncGenerator<Buffer>): { chunks(): AsyncGenerator<Buffer>; close(): void } {
+/**
+ * Every reader gets all chunks; they are made as fast as the fastest reader takes them. `finish` makes the rest, so that nothing stays open behind them and
+ * whoever reads late, or goes on reading, gets the whole. What fails is told to each reader, and first by `onFailure`.
+ */
+function readOnce(
+  source: AsyncGenerator<Buffer>,
+  onFailure: () => void,
+): { chunks(): AsyncGenerator<Buffer>; finish(): Promise<void> } {
   const made: Promise<IteratorResult<Buffer>>[] = []
-  let readers = 0
-  let isClosed = false
-  const letGo = (): void => {
-    if (isClosed && readers === 0) source.return(undefined).catch(() => {}) // told to who read
+  const chunkAt = (index: number): Promise<IteratorResult<Buffer>> => {
+    if (made[index] !== undefined) return made[index]
+    const chunk = source.next()
+    chunk.catch(onFailure)
+    return (made[index] = chunk)
   }
   return {
     async *chunks() {
-      readers += 1
-      try {
-        for (let index = 0; ; index++) {
-          const { done, value } = await (made[index] ??= source.next())
-          if (done === true) return
-          yield value
-        }
-      } finally {
-        readers -= 1
-        letGo()
+      for (let index = 0; ; index++) {
+        const { done, value } = await chunkAt(index)
+        if (done === true) return
+        yield value
       }
     },
-    close() {
-      isClosed = true
-      letGo()
+    async finish() {
+      for (let index = made.length; (await chunkAt(index)).done !== true; index++);
     },
   }
 }

@@ -215,6 +215,7 @@ export class ServiceReloader {
     const changed = [...new Set([...(this.owed?.paths ?? []), ...this.unread, ...fresh])]
     if (isNews) this.retry.reset()
     if (changed.length === 0 && !this.isDue) return false
+    for (const path of changed) this.unprepared?.add(path)
     const savedAt = this.owed?.savedAt ?? saveTime(seenAt, earliest(fresh.map((path) => this.tree.files.get(path)?.modifiedMs)))
     this.owed = undefined
     const trace = new LoopTrace(savedAt, seenAt)
@@ -271,7 +272,6 @@ export class ServiceReloader {
     this.phase = 'idle'
     const isBuilt = this.parts.prepare !== undefined || work.builds.length > 0
     if (this.parts.prepare) {
-      for (const path of files) this.unprepared?.add(path)
       for (const rule of work.installs) await this.parts.install(this.service, rule, signal)
       await this.parts.prepare(this.service, signal, this.unprepared)
       this.unprepared = new Set()

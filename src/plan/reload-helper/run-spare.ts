@@ -15,12 +15,14 @@ plan_spare() {
 plan_node() {
   case \${1##*/} in node) ;; *) return ;; esac
   set -f
+  _has_value=
   for _word in \${NODE_OPTIONS:-}; do
-    if reads_early "$_word"; then set +f; return; fi
+    if reads_early "$_word" || is_bare_module "$_has_value" "$_word"; then set +f; return; fi
+    _has_value=$_word
     case $_word in --inspect | --inspect=*) ;; *) _options_of_spare="$_options_of_spare $_word" ;; esac
   done
   set +f
-  _has_value= _is_file_seen=
+  _has_value= _is_file_seen= _last=
   add_word "$1"
   shift
   for _word in "$@"; do
@@ -34,6 +36,8 @@ plan_node() {
         *) _is_file_seen=1 _word=$_folder/$_word ;;
       esac
     fi
+    if is_bare_module "$_last" "$_word"; then return; fi
+    _last=$_word
     case $_has_value in 2) _has_value=1 ;; *) _has_value= ;; esac
     add_word "$_word"
   done
@@ -59,10 +63,15 @@ plan_python() {
   if [ -n "$_is_program_seen" ]; then _spare_command=$_words; fi
 }
 
+# \`-r NAME\` is looked for from the folder that node is started in, which for a spare is ours.
+is_bare_module() {
+  case $1 in --require | -r) case $2 in [./]*) return 1 ;; esac ;; *) return 1 ;; esac
+}
+
 reads_early() {
   case $1 in
     -e | -p | -pe | -i | -c | -v | -h | - | --eval* | --print* | --interactive | --check | --version | --help) ;;
-    --test | --test=* | --watch* | --run | --run=* | --inspect-* | --env-file* | --loader* | --experimental-loader*) ;;
+    --require=[!./]* | -r[!./]* | --test | --test=* | --watch* | --run | --run=* | --inspect-* | --env-file* | --loader* | --experimental-loader*) ;;
     --permission* | --experimental-permission* | --experimental-config* | --experimental-default-config*) ;;
     --build-snapshot* | --snapshot-blob* | --policy* | --experimental-policy* | --v8-options | --prof-process) ;;
     *) return 1 ;;

@@ -23,8 +23,9 @@ function waitForTurn(fifo) {
   const { SHIV_SPARE_PRELOAD: names = '', SHIV_SPARE_LEARNED: learned } = process.env
   const score = offerToTheKiller(fs)
   for (const name of ['node:http', 'node:net', 'node:stream', 'node:url', 'node:fs/promises', 'node:timers/promises']) require(name)
+  const descriptor = fs.openSync(fifo, 'r')
   const roots = preload(fs, names.split(' ').filter(Boolean), learned, cwd ?? process.cwd())
-  const order = readLine(fs, fifo)
+  const order = readLine(fs, descriptor)
   if (order === undefined) process.exit(0)
 
   for (const name of Object.keys(process.env)) if (name.startsWith('SHIV_SPARE_')) delete process.env[name]
@@ -102,8 +103,7 @@ function filesBelow(roots) {
   return Object.keys(require.cache).filter((file) => seen.has(file))
 }
 
-function readLine(fs, fifo) {
-  const descriptor = fs.openSync(fifo, 'r')
+function readLine(fs, descriptor) {
   const byte = Buffer.alloc(1)
   const bytes = []
   try {

@@ -18,9 +18,10 @@ def main():
     if is_path_ours:
         del sys.path[0]
     score = offer_to_the_killer()
+    fifo = os.open(os.environ["SHIV_SPARE_FIFO"], os.O_RDONLY)
     for name in os.environ.get("SHIV_SPARE_PRELOAD", "").split():
         preload(name)
-    order = read_line(os.environ["SHIV_SPARE_FIFO"])
+    order = read_line(fifo)
     if order is None:
         os._exit(0)
     for name in [name for name in os.environ if name.startswith("SHIV_SPARE_")]:
@@ -40,8 +41,7 @@ def preload(name):
         print(f"shiv: {name} cannot be preloaded: {error!r}", file=sys.stderr, flush=True)
 
 
-def read_line(path):
-    fifo = os.open(path, os.O_RDONLY)
+def read_line(fifo):
     try:
         line = b""
         while not line.endswith(b"\n"):

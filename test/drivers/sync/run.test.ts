@@ -361,18 +361,21 @@ HTTPServer(("", int(os.environ["PORT"])), Handler).serve_forever()
       expect(service.output()).not.toContain('address already in use')
     })
 
-    it.each([[['-e', 'require("./server.cjs")']], [['--env-file=.env', 'server.cjs']], [['--watch', 'server.cjs']]])(
-      'has none for node %j',
-      async (words) => {
-        save(server('one'))
-        save('', '.env')
-        run([process.execPath, ...words], { SHIV_SPARE: 'node' })
-        await answering()
-        const agent = await connect()
-        await restart(agent, 1)
-        await agent.ping()
-        expect(spareOf().filter((pid) => readFileSync(`/proc/${pid}/environ`, 'utf8').includes('SHIV_SPARE_FIFO'))).toEqual([])
-      },
-    )
+    it.each([
+      [['-e', 'require("./server.cjs")']],
+      [['--env-file=.env', 'server.cjs']],
+      [['--watch', 'server.cjs']],
+      [['-r', 'node:fs', 'server.cjs']],
+      [['--require=node:fs', 'server.cjs']],
+    ])('has none for node %j', async (words) => {
+      save(server('one'))
+      save('', '.env')
+      run([process.execPath, ...words], { SHIV_SPARE: 'node' })
+      await answering()
+      const agent = await connect()
+      await restart(agent, 1)
+      await agent.ping()
+      expect(spareOf().filter((pid) => readFileSync(`/proc/${pid}/environ`, 'utf8').includes('SHIV_SPARE_FIFO'))).toEqual([])
+    })
   })
 })
