@@ -110,7 +110,15 @@ export interface ProxyEngine {
   /** Throws ShivError when the setting cannot be served, before anything is switched to it. */
   check(setting: DependencySetting): Promise<void>
   /** Listens on loopback, at `port` if it is free. Throws ShivError when the setting cannot be served (a recording that cannot be read). */
-  open(setting: DependencySetting, options: { port?: number; onEvent(event: DependencyEvent): void }): Promise<OpenDependency>
+  open(
+    setting: DependencySetting,
+    options: {
+      port?: number
+      onEvent(event: DependencyEvent): void
+      /** A mistake in the proxy's own code. It has cost one connection or request; health says it too. */
+      onDefect?(error: unknown): void
+    },
+  ): Promise<OpenDependency>
 }
 
 /** On whose behalf other environments are reached. */

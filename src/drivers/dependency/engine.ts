@@ -1,7 +1,6 @@
 import type {
   DependencyCaller,
   DependencyDriver,
-  DependencyEvent,
   DependencySetting,
   OpenDependency,
   ProxyEngine,
@@ -16,7 +15,7 @@ export interface DependencyDriverOptions {
   conceal(secret: string): void
 }
 
-type OpenOptions = { port?: number; onEvent(event: DependencyEvent): void }
+type OpenOptions = Parameters<ProxyEngine['open']>[1]
 
 /** The proxy and the ways into other environments. Each protocol's part is loaded when a dependency first speaks it. */
 export function createDependencyDriver({ home, conceal }: DependencyDriverOptions): DependencyDriver {

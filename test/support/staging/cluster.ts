@@ -25,9 +25,10 @@ export interface StagingCluster {
   remove(): void
 }
 
-/** What the HTTP service runs: it counts what was posted, over TLS behind a token and without TLS. */
+/** What the HTTP service runs: it counts what was posted, over TLS behind a token and without TLS; and gRPC, where `Set` counts as well and every price is 2.50. */
 const SERVICE = `
 const { createServer } = require('node:http'); const secure = require('node:https'); const fs = require('node:fs')
+const http2 = require('node:http2')
 const posted = []
 const serve = (request, response) => {
   if (request.socket.encrypted && request.headers.authorization !== 'Bearer ' + process.env.TOKEN) return response.writeHead(401).end()
@@ -35,6 +36,14 @@ const serve = (request, response) => {
   response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ path: request.url, posted }))
 }
 createServer(serve).listen(8080)
+const calls = http2.createServer()
+calls.on('stream', (stream, headers) => {
+  if (headers[':path'].endsWith('/Set')) posted.push(headers[':path'])
+  stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true })
+  stream.once('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }))
+  stream.end(Buffer.from([0, 0, 0, 0, 6, 10, 4, 50, 46, 53, 48]))
+})
+calls.listen(8081)
 secure.createServer({ cert: fs.readFileSync('/tls/cert'), key: fs.readFileSync('/tls/key') }, serve).listen(8443)
 `
 
@@ -71,6 +80,7 @@ export async function makeStaging(test: TestCluster, folder: string): Promise<St
     service('cache', 6379),
     deployment('ledger', node, 8080, { command: ['node', '-e', SERVICE], env: { TOKEN: token }, secret: 'tls' }),
     service('ledger', 8080),
+    service('prices', 8081, 'ledger'),
     { ...service('billing', 8443, 'ledger'), spec: { type: 'NodePort', selector: { app: 'ledger' }, ports: [{ port: 8443 }] } },
     { apiVersion: 'v1', kind: 'ServiceAccount', metadata: meta('developer') },
     { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'Role', metadata: meta('developer'), rules },
