@@ -6,6 +6,7 @@ import {
   dependencyTransfer,
   dependencyWebSockets,
 } from './measures/dependency-proxy.ts'
+import { dependencyPostgres, dependencyRedis } from './measures/dependency-databases.ts'
 import { runMeasures } from './support/run.ts'
 
 await runMeasures('bench:proxy', {
@@ -15,6 +16,8 @@ await runMeasures('bench:proxy', {
     latency: dependencyLatency,
     transfer: dependencyTransfer,
     websockets: dependencyWebSockets,
+    postgres: dependencyPostgres,
+    redis: dependencyRedis,
   },
   onKind: {},
 })

@@ -3,7 +3,7 @@ import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
-import { freePort } from '../support/free-port.ts'
+import { freePort } from '../../test/support/free-port.ts'
 import { interleave, timed, type Row } from '../support/measure.ts'
 import { openShiv } from '../../test/support/own-shiv.ts'
 

@@ -1,5 +1,6 @@
 import { quantile } from '../../src/bench/statistics.ts'
-import { askMany, askSteadily, openWebSockets, transfer, withChildren, type Child } from '../support/dependency-load.ts'
+import { withChildren, type Child } from '../support/children.ts'
+import { askMany, askSteadily, openWebSockets, transfer } from '../support/dependency-load.ts'
 import { interleave, type Row } from '../support/measure.ts'
 
 const ROUNDS = 7

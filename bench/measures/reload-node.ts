@@ -7,7 +7,7 @@ import { timeEdits, untilAnswers, type Subject } from '../support/edits.ts'
 import { quantile } from '../../src/bench/statistics.ts'
 import type { Row } from '../support/measure.ts'
 import { openShiv, readRun, tinyService, writeTree } from '../../test/support/own-shiv.ts'
-import { freePort } from '../support/free-port.ts'
+import { freePort } from '../../test/support/free-port.ts'
 import { deleteCluster } from '../support/kind.ts'
 
 const cluster = 'shiv-bench'

@@ -1,53 +1,4 @@
-import { build } from 'esbuild'
-import { fork, type ChildProcess } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
-import { join } from 'node:path'
-
-export interface Child {
-  port: number
-  pid: number
-  /** Of the process alone. `collect` runs the garbage collector first. */
-  usage(collect?: boolean): Promise<{ cpuMicroseconds: number; rss: number }>
-}
-
-/** Runs `work` with a way to begin children of this bench; ends them all. */
-export async function withChildren<T>(
-  work: (begin: (role: string, upstream?: number) => Promise<Child>) => Promise<T>,
-): Promise<T> {
-  // Within the checkout, so that the packages which stay outside of the bundle are found.
-  const folder = await mkdtemp(join(import.meta.dirname, '..', '..', 'node_modules', '.bench-'))
-  const children: ChildProcess[] = []
-  try {
-    const file = join(folder, 'dependency-child.mjs')
-    const entry = join(import.meta.dirname, '..', '..', 'bench', 'support', 'dependency-child.ts')
-    await build({
-      entryPoints: [entry],
-      outfile: file,
-      bundle: true,
-      platform: 'node',
-      format: 'esm',
-      packages: 'external',
-      logLevel: 'error',
-    })
-    return await work(async (role, upstream) => {
-      const child = fork(file, [role, String(upstream ?? '')], { execArgv: ['--expose-gc'] })
-      children.push(child)
-      const { port } = await told<{ port: number }>(child)
-      return {
-        port,
-        pid: child.pid!,
-        usage: (collect = false) => {
-          child.send(collect ? 'collect' : 'usage')
-          return told<{ cpuMicroseconds: number; rss: number }>(child)
-        },
-      }
-    })
-  } finally {
-    for (const child of children) child.disconnect()
-    await rm(folder, { recursive: true, force: true })
-  }
-}
 
 const QUESTION = Buffer.from(
   'GET /invoices/7?page=2 HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\nUser-Agent: bench/1.0\r\nAccept-Encoding: gzip, br\r\nX-Request-Id: 6c1f8e3a\r\n\r\n',
@@ -212,15 +163,4 @@ export async function openWebSockets(port: number, count: number): Promise<() =>
   return () => {
     for (const socket of sockets) socket.destroy()
   }
-}
-
-function told<T>(child: ChildProcess): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onExit = (code: number | null): void => reject(new Error(`a child of the measure ended with ${code}`))
-    child.once('exit', onExit)
-    child.once('message', (message) => {
-      child.removeListener('exit', onExit)
-      resolve(message as T)
-    })
-  })
 }

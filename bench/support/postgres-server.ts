@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { embeddedPostgres } from '../../src/drivers/database/embedded-postgres.ts'
 import { queryPostgres } from '../../src/drivers/database/postgres-client.ts'
 import { isRoot, pickUnprivilegedUser } from '../../src/drivers/database/unprivileged.ts'
-import { freePort } from './free-port.ts'
+import { freePort } from '../../test/support/free-port.ts'
 
 export interface PostgresServer {
   host: string

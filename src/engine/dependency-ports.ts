@@ -27,6 +27,8 @@ export interface DependencySetting {
   faults?: Faults
   /** Where `record` writes and `replay` reads. */
   recording?: { file: string; rules: RecordingRules; recordMissing: boolean }
+  /** Host names and addresses that certificates are for, where services speak TLS to it. */
+  certifiedNames?: string[]
   /** What clients of a database must log in with, as any user. Absent: they may say what they like; for a port that only this machine reaches. */
   clientPassword?: string
 }
@@ -91,6 +93,34 @@ export interface DependencyAddress {
   user?: string
   password?: string
   database?: string
+  /** Of those that are reached by TLS too: what services must trust for it. */
+  trust?: Trust
+}
+
+/** By name. */
+export type DependencyAddresses = ReadonlyMap<string, DependencyAddress>
+
+/** What a service trusts to speak TLS to the proxy; nothing of it is secret. */
+export interface Trust {
+  /** The authority's certificate, PEM. */
+  certificate: string
+  /** PEM files of this machine. `authority`: that, with what was trusted beyond the public roots before. `bundle`: that and all roots. */
+  files: { authority: string; bundle: string }
+}
+
+/** The certificate authority of one run: only services of that run are told to trust it, and it signs for the names of dependencies only. */
+export interface Authority extends Trust {
+  /** A new certificate and key for these host names and addresses. */
+  issue(names: readonly string[]): ServerCertificate
+}
+
+export interface ServerCertificate {
+  /** PEM, the authority's own at its end. */
+  certificate: string
+  /** PEM. */
+  key: string
+  /** Epoch milliseconds. */
+  endsAt: number
 }
 
 /** One listening dependency. */
@@ -110,15 +140,16 @@ export interface ProxyEngine {
   /** Throws ShivError when the setting cannot be served, before anything is switched to it. */
   check(setting: DependencySetting): Promise<void>
   /** Listens on loopback, at `port` if it is free. Throws ShivError when the setting cannot be served (a recording that cannot be read). */
-  open(
-    setting: DependencySetting,
-    options: {
-      port?: number
-      onEvent(event: DependencyEvent): void
-      /** A mistake in the proxy's own code. It has cost one connection or request; health says it too. */
-      onDefect?(error: unknown): void
-    },
-  ): Promise<OpenDependency>
+  open(setting: DependencySetting, options: OpenOptions): Promise<OpenDependency>
+}
+
+export interface OpenOptions {
+  port?: number
+  onEvent(event: DependencyEvent): void
+  /** A mistake in the proxy's own code. It has cost one connection or request; health says it too. */
+  onDefect?(error: unknown): void
+  /** HTTP and gRPC: TLS is spoken too, at the same port, with certificates of this authority. */
+  authority?: Authority
 }
 
 /** On whose behalf other environments are reached. */
@@ -147,6 +178,8 @@ export interface DependencyDriver {
   /** A free port for each key: the one it had before if that is free. */
   choosePorts(keys: string[]): Promise<number[]>
   forgetPorts(prefix: string): Promise<void>
+  /** The authority that is kept in a run's folder; made where there is none, or one that ends soon. */
+  authority(folder: string, caller: DependencyCaller): Promise<Authority>
   /** Every fault of a recording, with its line. */
   checkRecording(file: string): Promise<Fault[]>
   /** Writes into `target` all that the recordings hold. */

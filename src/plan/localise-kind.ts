@@ -3,13 +3,14 @@ import { inApplyOrder, refuseTwins } from './assemble.ts'
 import { databaseObjects } from './database-objects.ts'
 import { openDebug } from './debug.ts'
 import { hostPeer } from './local-network.ts'
-import { recordRemotes } from './localise-remotes.ts'
+import { localiseRemotes } from './localise-remotes.ts'
 import { localImages, localNamespace, recordShared } from './localise-shared.ts'
 import type { ObjectScope } from './object.ts'
 import { getPointer, setPointer } from './pointer.ts'
 import { Recorder } from './recorder.ts'
 import { remoteObjects } from './remote-objects.ts'
 import { reloadInPlace } from './reload-pod.ts'
+import { authorityConfig } from './trust.ts'
 import type { KubeObject, Plan } from './types.ts'
 
 const SCALE_DOWN = '/spec/behavior/scaleDown/stabilizationWindowSeconds'
@@ -35,7 +36,8 @@ export function localiseForKind(base: Plan, services: Service[], model: Model, d
     return databaseObjects(database, scope)
   })
   added.push(...remoteObjects(scope))
-  recordRemotes(base.remotes, objects, record, scope.namespace)
+  if (base.remotes.some(({ inCluster }) => inCluster.tls)) added.push(authorityConfig(scope))
+  localiseRemotes(base.remotes, objects, record, scope.namespace)
   if (debug) for (const service of services) added.push(...openDebug(service, objects, scope, record))
   const reload = reloadInPlace(services, base.services, objects, scope, record)
   const all = [...objects, ...added, ...reload.added]

@@ -1,5 +1,5 @@
 import type { Model } from '../spec/model.ts'
-import { recordRemotes } from './localise-remotes.ts'
+import { localiseRemotes } from './localise-remotes.ts'
 import { localImages, localNamespace, recordShared } from './localise-shared.ts'
 import { Recorder } from './recorder.ts'
 import type { KubeObject, Plan } from './types.ts'
@@ -56,7 +56,7 @@ export function localiseForProcess(base: Plan, model: Model): Plan {
       why: 'a process runs as who starts it',
     })
   }
-  recordRemotes(base.remotes, base.objects, record, undefined)
+  localiseRemotes(base.remotes, base.objects, record, undefined)
   for (const object of base.objects) recordObject(object, record)
   return {
     ...base,

@@ -6,6 +6,7 @@ import type { Extractor } from './extractors.ts'
 import { shortJson } from './fact-text.ts'
 import { getPointer, pointerSteps } from './pointer.ts'
 import { DEPENDENCY_LABEL } from './remote-objects.ts'
+import { AUTHORITY_PLACEHOLDER, DEPENDENCY_PLACEHOLDER } from './remote.ts'
 import { IMAGE_PLACEHOLDER } from './types.ts'
 import type { Fact, KubeObject, Plan, ReadingTarget } from './types.ts'
 
@@ -143,10 +144,12 @@ function reading(object: KubeObject, path: string, expect: unknown, local: Plan)
   }
 }
 
-/** An image's tag is known when it is built. */
+/** An image's tag is known when it is built; where a dependency is, and whom its callers trust, when the cluster is there. */
 function withoutPlaceholders(expect: unknown, local: Plan): unknown {
   return JSON.parse(JSON.stringify(expect), (_key, member: unknown) => {
-    if (typeof member !== 'string' || !member.startsWith(IMAGE_PLACEHOLDER)) return member
+    if (typeof member !== 'string') return member
+    if (member.startsWith(DEPENDENCY_PLACEHOLDER) || member.startsWith(AUTHORITY_PLACEHOLDER)) return { $startsWith: '' }
+    if (!member.startsWith(IMAGE_PLACEHOLDER)) return member
     const image = local.images.find((candidate) => IMAGE_PLACEHOLDER + candidate.service === member)
     return { $startsWith: image?.source.kind === 'build' ? `${image.repository}:` : '' }
   })

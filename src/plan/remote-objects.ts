@@ -32,13 +32,17 @@ function namespaceOf(name: string, { model }: ObjectScope): KubeObject {
 }
 
 function objectsOf({ name, protocol, inCluster }: RemotePlan, { model }: ObjectScope): KubeObject[] {
+  const ports = [
+    { name: protocol, port: inCluster.port },
+    ...(inCluster.tlsPort === undefined ? [] : [{ name: 'tls', port: inCluster.tlsPort }]),
+  ]
   const scope = { model, namespace: inCluster.namespace, remotes: [] }
   const labels = { [DEPENDENCY_LABEL]: name }
   const service = kubeObject(
     scope,
     { apiVersion: 'v1', kind: 'Service', name: inCluster.service, labels },
     {
-      spec: { type: 'ClusterIP', ports: [{ name: protocol, port: inCluster.port, targetPort: inCluster.port, protocol: 'TCP' }] },
+      spec: { type: 'ClusterIP', ports: ports.map((each) => ({ ...each, targetPort: each.port, protocol: 'TCP' })) },
     },
   )
   const slice = kubeObject(
@@ -56,7 +60,8 @@ function objectsOf({ name, protocol, inCluster }: RemotePlan, { model }: ObjectS
     {
       addressType: 'IPv4',
       endpoints: [{ addresses: [DEPENDENCY_PLACEHOLDER + name], conditions: { ready: true } }],
-      ports: [{ name: protocol, port: DEPENDENCY_PLACEHOLDER + name, protocol: 'TCP' }],
+      // The proxy tells TLS from plain text by itself: all lead to its one port.
+      ports: ports.map((each) => ({ name: each.name, port: DEPENDENCY_PLACEHOLDER + name, protocol: 'TCP' })),
     },
   )
   return [service, slice]

@@ -6,8 +6,13 @@ export type * from '../spec/remote.ts'
 export interface RemotePlan extends Omit<Remote, 'position' | 'inCluster' | 'production'> {
   /** Services that call it. */
   users: string[]
-  /** Where it is in a cluster: a local Plan has a Service of this name and namespace, which leads to the daemon. `tls`: production speaks TLS there. */
-  inCluster: { namespace: string; service: string; port: number; tls: boolean }
+  /**
+   * Where it is in a cluster: a local Plan has a Service of this name and namespace, which leads to the daemon. `tls`: production speaks TLS there,
+   * at `tlsPort` where that is another than `port`.
+   */
+  inCluster: { namespace: string; service: string; port: number; tls: boolean; tlsPort?: number }
+  /** Host names of production that no Service can have: in pods of its users they lead to its Service. Absent in Plans of earlier versions. */
+  aliases?: string[]
   /** What services get as its `url`; `${host} ${port} ${user} ${password} ${name}` are filled in: `http://${host}:${port}`. */
   urlTemplate: string
   /** What services of this Plan get, where that is known without the runtime; a database's is in its Secret. */
@@ -32,3 +37,6 @@ export interface RemoteEnvironment {
 
 /** Objects name where pods reach the daemon's proxy of a dependency by this until the runtime knows: as an address, and as a port. */
 export const DEPENDENCY_PLACEHOLDER = 'shiv-dependency:'
+
+/** Stands for the certificate of the run's authority, and in annotations for its hash, until the runtime knows it. */
+export const AUTHORITY_PLACEHOLDER = 'shiv-authority:'

@@ -1,9 +1,18 @@
 import type { Model, Service } from '../spec/model.ts'
 import type { Remote } from '../spec/remote.ts'
 import { credentialsSecret, shortName } from './names.ts'
+import { aliasesOf } from './remote-aliases.ts'
 import { hostIn, remoteValues } from './remote-values.ts'
 import type { RemoteEnvironment, RemotePlan } from './remote.ts'
 import { expandTemplate } from './template.ts'
+
+interface Address {
+  url: string
+  host: string
+  port: string
+}
+
+const SECURE = 'https://${host}:${port}'
 
 /** Whose addresses services get: production's own, or those that lead to the proxy. */
 export type RemoteForm = 'production' | 'local'
@@ -33,6 +42,8 @@ function remotePlan(remote: Remote, service: Service, model: Model, form: Remote
   const { position: _position, inCluster, production: elsewhere, ...rest } = remote
   const urlTemplate = urlTemplateOf(remote, model)
   const isTaken = isNameTaken(remote, model)
+  const production = productionAddress(remote, model, elsewhere)
+  const tls = speaksTls(remote, production.url)
   const place = {
     namespace: inCluster.namespace ?? namespace,
     service:
@@ -40,16 +51,37 @@ function remotePlan(remote: Remote, service: Service, model: Model, form: Remote
         ? shortName(`${inCluster.service}-remote`)
         : inCluster.service,
     port: inCluster.port,
-    tls: false,
+    tls,
+    ...(tls && Number(production.port) !== inCluster.port && { tlsPort: Number(production.port) }),
   }
-  const production = productionAddress(remote, model, elsewhere)
-  const plan: RemotePlan = { ...rest, users: [service.name], inCluster: place, urlTemplate, production: production.url }
+  const plan: RemotePlan = {
+    ...rest,
+    users: [service.name],
+    inCluster: place,
+    aliases: aliasesOf(remote, model),
+    urlTemplate,
+    production: production.url,
+  }
   if (remote.target.kind === 'database') {
     return { ...plan, secret: credentialsSecret(isTaken ? `${remote.name}-remote` : remote.name) }
   }
-  const { url, host, port } =
-    form === 'production' ? production : remoteValues(plan, { host: hostIn(place, namespace), port: place.port })
+  const { url, host, port } = form === 'production' ? production : localAddress(plan, production, namespace)
   return { ...plan, address: { url, host, port } }
+}
+
+/** What pods call: production's own name where it can lead to the proxy, else the name of its Service. */
+function localAddress(plan: RemotePlan, production: Address, namespace: string): Address {
+  const { inCluster, protocol, aliases = [] } = plan
+  const host = hostIn(inCluster, namespace)
+  if (inCluster.tls && aliases.includes(production.host)) return { ...production, url: new URL(production.url).origin }
+  const isSecure = inCluster.tls && plan.target.kind === 'service' && protocol === 'http'
+  const { url, port } = remoteValues(isSecure ? { urlTemplate: SECURE } : plan, { host, port: inCluster.port })
+  return { url, host, port }
+}
+
+function speaksTls({ target, protocol }: Remote, production: string): boolean {
+  if (protocol !== 'http' && protocol !== 'grpc') return false
+  return target.kind === 'service' ? target.tls : production.startsWith('https:')
 }
 
 function isNameTaken({ inCluster, name }: Remote, model: Model): boolean {
@@ -69,11 +101,7 @@ function urlTemplateOf({ target, protocol }: Remote, model: Model): string {
 }
 
 /** As services of production reach it. What is deployed into the environment of the target itself takes the target's address. */
-function productionAddress(
-  remote: Remote,
-  model: Model,
-  elsewhere: string | undefined,
-): { url: string; host: string; port: string } {
+function productionAddress(remote: Remote, model: Model, elsewhere: string | undefined): Address {
   const { target, inCluster, protocol } = remote
   if (target.kind === 'database')
     return { url: `${target.type} ${target.database}`, host: target.database, port: String(inCluster.port) }

@@ -84,7 +84,7 @@ function serviceTarget(draft: Draft, path: Path, written: string, entry: RemoteE
     inCluster: {
       service,
       ...(namespace !== undefined && { namespace }),
-      port: Number.isNaN(number) ? 80 : number,
+      port: Number.isNaN(number) ? (entry.tls === undefined ? 80 : 443) : number,
     },
   }
 }

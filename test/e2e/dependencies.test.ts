@@ -2,19 +2,21 @@ import { execa, type Result } from 'execa'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { connect } from 'node:tls'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
 import { askRedis } from '../../src/drivers/database/redis-client.ts'
-import type { DependenciesResult, DependencyStatus, WireEvent } from '../../src/wire/messages.ts'
+import type { DependencyStatus, WireEvent } from '../../src/wire/messages.ts'
 import { asOwner, startPostgres, startRedis, type TestServer } from '../drivers/dependency/support/servers.ts'
 import { blocksOf } from '../docs/pages.ts'
 import { commandsOf } from '../docs/reader.ts'
 import { until } from '../support/daemon.ts'
 import { openShiv, readRun, shivBin, tinyService, writeTree, type OwnShiv } from '../support/own-shiv.ts'
 import { startStagingApi, type StagingApi } from '../support/staging/api-server.ts'
-import { createAuthority } from '../support/staging/authority.ts'
+import { createAuthority } from '../support/authority.ts'
 import { startBilling, type Billing } from '../support/staging/billing.ts'
+import { ordersIn } from '../support/staging/orders-in.ts'
 import { callerProgram } from '../support/staging/workspace.ts'
 
 const TOKEN = 'staging-token-0123456789abcdef'
@@ -63,7 +65,7 @@ beforeAll(async () => {
   Object.assign(own.env, { KUBECONFIG: kubeconfig, STAGING_TOKEN: TOKEN })
   await writeTree(shop, {
     'shiv.yaml': shivYaml('staging'),
-    'certificates/staging.pem': readFileSync(authority.file, 'utf8'),
+    'certificates/staging.pem': authority.ca,
     ...tinyService('stub'),
     'stub/server.js':
       "import { createServer } from 'node:http'\ncreateServer((_, response) => response.end('the stub')).listen(process.env.PORT)\n",
@@ -95,20 +97,35 @@ describe('a service that calls staging', () => {
     expect(first.servedBy).toMatch(/^staging/)
     expect(JSON.parse(first.body)).toMatchObject({ host: `localhost:${billing.port}`, invoices: ['one', 'two'] })
     expect(second.status, second.body).toBe(200)
-    expect(await call({ call: 'sql', variable: 'USERS_URL', text: 'select count(*)::int from people' })).toEqual({
+    expect(await sql('select count(*)::int from people')).toEqual({
       rows: [{ count: 2 }],
     })
-    expect(await call({ call: 'redis', variable: 'CACHE_URL', words: ['GET', 'greeting'] })).toEqual({ answer: 'hello' })
+    expect(await askCache('GET', 'greeting')).toEqual({ answer: 'hello' })
     await until(async () => (await list()).every(({ health }) => health.state === 'ready'))
+  })
+
+  it('reaches it by https where it insists, and its certificate is renewed by the next daemon without a restart of the service', async () => {
+    const before = await pids()
+    const first = await http('SECURE_URL', '/invoices')
+    expect(first, first.body).toMatchObject({ status: 200, servedBy: expect.stringMatching(/^staging/) })
+    expect(await http('SECURE_URL', '/invoices', 'POST')).toMatchObject({ status: 403 })
+    const { port } = (await list()).find(({ name }) => name === 'billing')!
+    const number = await serialNumberAt(port!)
+    await killDaemon()
+    await own.shiv(['start'], { cwd: shop })
+    expect(await http('SECURE_URL', '/invoices')).toMatchObject({ status: 200 })
+    expect(await serialNumberAt(port!)).not.toBe(number)
+    expect(await pids()).toEqual(before)
+    await expect(fetch(`https://127.0.0.1:${port}/invoices`)).rejects.toThrow() // this process was told of no authority
   })
 
   it('does not write to it: the error says why, in the protocol of each, and the count there proves it', async () => {
     const post = await http('BILLING_URL', '/invoices', 'POST')
     expect(post).toMatchObject({ status: 403, body: expect.stringContaining('read-only') })
-    expect(await call({ call: 'sql', variable: 'USERS_URL', text: "insert into people values ('eve')" })).toMatchObject({
+    expect(await sql("insert into people values ('eve')")).toMatchObject({
       error: { code: '25006', message: expect.stringContaining('read-only') },
     })
-    const set = await call({ call: 'redis', variable: 'CACHE_URL', words: ['SET', 'greeting', 'gone'] })
+    const set = await askCache('SET', 'greeting', 'gone')
     expect(JSON.stringify(set)).toMatch(/read-only/)
     expect(billing.invoices).toEqual(['one', 'two'])
     expect(billing.asked.filter((asked) => asked.startsWith('POST'))).toEqual([])
@@ -136,11 +153,11 @@ describe('switched while everything runs', () => {
     await proxy('mode', 'billing', 'local')
     expect(await http('BILLING_URL', '/invoices')).toMatchObject({ body: 'the stub', servedBy: expect.stringContaining('local') })
     await proxy('mode', 'users', 'local')
-    const write = (text: string) => call({ call: 'sql', variable: 'USERS_URL', text })
+    const write = sql
     expect(await write('create table if not exists mine (n int)')).toEqual({ rows: [] })
     expect(await write('insert into mine values (1) returning n')).toEqual({ rows: [{ n: 1 }] })
     await proxy('mode', 'cache', 'local')
-    expect(await call({ call: 'redis', variable: 'CACHE_URL', words: ['SET', 'greeting', 'local'] })).toEqual({ answer: 'OK' })
+    expect(await askCache('SET', 'greeting', 'local')).toEqual({ answer: 'OK' })
 
     expect((await list()).map(({ name, mode, writtenMode }) => [name, mode, writtenMode])).toEqual([
       ['billing', 'local', 'staging'],
@@ -151,8 +168,8 @@ describe('switched while everything runs', () => {
     expect(await own.shiv(['start'], { cwd: shop })).toContain('local (switched from staging)')
     for (const name of ['billing', 'users', 'cache']) await proxy('mode', name, '--reset')
     expect(JSON.parse((await http('BILLING_URL', '/invoices')).body)).toMatchObject({ invoices: ['one', 'two'] })
-    expect(await call({ call: 'redis', variable: 'CACHE_URL', words: ['GET', 'greeting'] })).toEqual({ answer: 'hello' })
-    expect(await call({ call: 'sql', variable: 'USERS_URL', text: 'select count(*)::int from people' })).toEqual({
+    expect(await askCache('GET', 'greeting')).toEqual({ answer: 'hello' })
+    expect(await sql('select count(*)::int from people')).toEqual({
       rows: [{ count: 2 }],
     })
     expect(await pids()).toEqual(before)
@@ -238,10 +255,7 @@ describe('a daemon that is killed', () => {
     const stream = await fetch(`http://127.0.0.1:${port}/stream/BILLING_URL/events`)
     const reader = stream.body!.getReader()
     expect(Buffer.from((await reader.read()).value!).toString()).toContain('tick')
-    process.kill(
-      (JSON.parse(await own.shiv(['daemon', 'status', '--json'])) as { daemon: { pid: number } }).daemon.pid,
-      'SIGKILL',
-    )
+    await killDaemon()
     const ended = async (): Promise<void> => {
       while (!(await reader.read()).done);
     }
@@ -250,8 +264,8 @@ describe('a daemon that is killed', () => {
     const shape = ({ name, port, mode }: DependencyStatus) => [name, port, mode]
     expect((await list()).map(shape)).toEqual(before.map(shape))
     expect(await pids()).toEqual(processes)
-    expect(await call({ call: 'redis', variable: 'CACHE_URL', words: ['GET', 'greeting'] })).toEqual({ answer: 'local' })
-    expect(await call({ call: 'sql', variable: 'USERS_URL', text: 'select count(*)::int from people' })).toEqual({
+    expect(await askCache('GET', 'greeting')).toEqual({ answer: 'local' })
+    expect(await sql('select count(*)::int from people')).toEqual({
       rows: [{ count: 2 }],
     })
     // What its starter had exported is not known any more, until the next start.
@@ -281,25 +295,7 @@ it('is closed with its run', async () => {
   expect(exitCode).toBe(2)
 })
 
-interface Answer {
-  status: number
-  servedBy: string | null
-  body: string
-}
-
-async function call(wish: Record<string, unknown>): Promise<unknown> {
-  const { directUrl } = (await readRun(own, shop)).services.find(({ name }) => name === 'orders')!
-  return (await fetch(directUrl!, { method: 'POST', body: JSON.stringify(wish) })).json()
-}
-
-const http = (variable: string, path: string, method = 'GET'): Promise<Answer> =>
-  call({ call: 'http', variable, path, method }) as Promise<Answer>
-
-async function list(): Promise<DependencyStatus[]> {
-  return (JSON.parse(await own.shiv(['proxy', '--json'], { cwd: shop })) as DependenciesResult).dependencies
-}
-
-const proxy = (...words: string[]): Promise<string> => own.shiv(['proxy', ...words], { cwd: shop })
+const { http, sql, redis: askCache, list, proxy, killDaemon } = ordersIn(() => ({ own, shop }))
 
 async function tail(name: string) {
   const lines = (await own.shiv(['proxy', 'tail', name, '--no-follow', '--json', '-n', '100'], { cwd: shop })).split('\n')
@@ -310,6 +306,17 @@ const attempt = (words: string[]): Promise<Result> =>
   execa(process.execPath, [shivBin, ...words], { cwd: shop, env: own.env, stdin: 'ignore', reject: false })
 
 const pids = async () => (await readRun(own, shop)).services.map(({ name, replicas }) => [name, replicas.map(({ pid }) => pid)])
+
+/** Of the certificate that is shown there, whoever is trusted. */
+function serialNumberAt(port: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false }, () => {
+      resolve(socket.getPeerCertificate().serialNumber)
+      socket.destroy()
+    })
+    socket.once('error', reject)
+  })
+}
 
 const askStagingRedis = (...words: string[]): Promise<string> =>
   askRedis({ host: '127.0.0.1', port: redis.port, password: REDIS_PASSWORD }, words, AbortSignal.timeout(5_000))
@@ -333,6 +340,7 @@ databases:
   - redis: own-cache
 env:
   BILLING_URL: \${dependencies.billing.url}
+  SECURE_URL: https://\${dependencies.billing.host}:\${dependencies.billing.port}
   LEDGER_URL: \${dependencies.ledger.url}
   USERS_URL: \${dependencies.users.url}
   CACHE_URL: \${dependencies.cache.url}

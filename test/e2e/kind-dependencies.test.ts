@@ -2,10 +2,11 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { blocksOf } from '../docs/pages.ts'
-import type { DependenciesResult, DependencyStatus } from '../../src/wire/messages.ts'
+import type { DependencyStatus } from '../../src/wire/messages.ts'
 import { acquireCluster, testClusterName, whyNoCluster, type TestCluster } from '../support/cluster.ts'
 import { openShiv, readRun, tinyService, writeTree, type OwnShiv } from '../support/own-shiv.ts'
 import { makeStaging, STAGING, type StagingCluster } from '../support/staging/cluster.ts'
+import { ordersIn } from '../support/staging/orders-in.ts'
 import { callerProgram } from '../support/staging/workspace.ts'
 
 const why = whyNoCluster()
@@ -35,6 +36,8 @@ describe.skipIf(why !== undefined)('a service in the local cluster that calls st
       ...tinyService('orders'),
       'orders/server.cjs': await callerProgram(),
       'orders/service.yaml': ordersYaml(staging.billingUrl),
+      'clerk/service.yaml': clerkYaml(staging.billingUrl),
+      'clerk/main.py': CLERK,
     })
     await own.shiv(['start', '--runtime', 'kind'], { cwd: shop })
   }, 600_000)
@@ -53,6 +56,42 @@ describe.skipIf(why !== undefined)('a service in the local cluster that calls st
     expect(await sql('select count(*)::int from people')).toEqual({ rows: [{ count: 2 }] })
     expect(await redis('GET', 'greeting')).toEqual({ answer: 'hello' })
     expect(await variableOf('BILLING_URL')).toMatch(/^http:\/\/billing(:|$|\.)/)
+  })
+
+  it('is called by https under the name that it has in production, by Node and by Python', async () => {
+    expect(await variableOf('INVOICES_URL')).toBe(INVOICES)
+    const first = await http('INVOICES_URL', '/invoices')
+    expect(first, first.body).toMatchObject({ status: 200, servedBy: expect.stringMatching(/^staging/) })
+    expect(await http('INVOICES_URL', '/invoices', 'POST')).toMatchObject({ status: 403 })
+    expect(await askClerk('/invoices')).toMatch(/^200 staging .*"path":"\/invoices"/)
+    // The names inside of the cluster are its own too, and what was plain stays so.
+    const inside = await own.shiv(['exec', 'orders', '--', 'node', '-e', insideProgram(new URL(staging.billingUrl).port)], {
+      cwd: shop,
+    })
+    expect(inside.trim().split('\n')).toEqual(['200', '200', '200'])
+  })
+
+  it('trusts nobody else’s authority with it, and other namespaces do not trust ours', async () => {
+    const address = test.kubectl('-n', 'shiv-calls', 'get', 'service', 'invoices', '-o', 'jsonpath={.spec.clusterIP}')
+    const stranger = ['run', 'stranger', '--image=node:20-slim', '--image-pull-policy=IfNotPresent', '--restart=Never']
+    test.kubectl('-n', STAGING.namespace, ...stranger, '--', 'node', '-e', strangerProgram(address))
+    const phase = () => test.kubectl('-n', STAGING.namespace, 'get', 'pod', 'stranger', '-o', 'jsonpath={.status.phase}')
+    await expect.poll(phase, { timeout: 60_000 }).toBe('Succeeded')
+    const told = test.kubectl('-n', STAGING.namespace, 'logs', 'stranger').trim()
+    expect(told).toMatch(/^(SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_GET_ISSUER_CERT_LOCALLY|UNABLE_TO_VERIFY_LEAF_SIGNATURE)$/)
+    expect(test.kubectl('-n', STAGING.namespace, 'get', 'configmap', '-o', 'name')).not.toContain('shiv-authority')
+  })
+
+  it('is told by shiv parity, and what it says of the pods is so', async () => {
+    const told = await own.shiv(['parity', '--json'], { cwd: shop, reject: false })
+    const { facts } = JSON.parse(told) as { facts: { id: string; verdict: string; local: string; live?: { verdict: string } }[] }
+    const of = (id: string) => facts.find((fact) => fact.id === id)
+    expect(of('tls.invoices')).toMatchObject({
+      verdict: 'substituted',
+      local: expect.stringContaining('only pods of shiv-calls'),
+    })
+    const drifted = facts.filter(({ id, live }) => id.startsWith('service.orders.deployment') && live?.verdict === 'drifted')
+    expect(drifted).toEqual([])
   })
 
   it('does not write to it, and the count there proves it', async () => {
@@ -78,10 +117,10 @@ describe.skipIf(why !== undefined)('a service in the local cluster that calls st
   it('does not write to it by any of the twenty tricks of the documentation', async () => {
     const tricks = blocksOf('docs/proxy-databases.md', 'sql').flatMap(({ text }) => text.split('\n').filter(Boolean))
     expect(tricks).toHaveLength(20)
-    const url = await serviceUrl()
+    const service = await url()
     for (const text of tricks) {
       const wish = { call: 'sql', variable: 'USERS_URL', text, isPrepared: true }
-      const answer = await (await fetch(url, { method: 'POST', body: JSON.stringify(wish) })).json()
+      const answer = await (await fetch(service, { method: 'POST', body: JSON.stringify(wish) })).json()
       expect([text, answer]).toMatchObject([text, { error: { code: '25006' } }])
     }
     expect(staging.sql('select count(*), (select last_value || is_called::text from numbers) from people')).toBe('2|1false')
@@ -105,14 +144,17 @@ describe.skipIf(why !== undefined)('a service in the local cluster that calls st
   })
 
   it('comes back after a daemon that was killed, at the same addresses', async () => {
-    const before = await list()
-    const { daemon } = JSON.parse(await own.shiv(['daemon', 'status', '--json'])) as { daemon: { pid: number } }
-    process.kill(daemon.pid, 'SIGKILL')
+    const [before, number, running] = [await list(), await serialNumber(), await pods()]
+    await killDaemon()
     expect((await list()).map(shape)).toEqual(before.map(shape))
+    expect(await serialNumber()).not.toBe(number) // of a certificate that the new daemon has made, by the same authority
     expect(await sql('select count(*)::int from people')).toEqual({ rows: [{ count: 2 }] })
     expect(await http('LEDGER_URL', '/after')).toMatchObject({ status: 200 })
     await own.shiv(['start'], { cwd: shop }) // the token of the shell is known again
     expect((await http('BILLING_URL', '/invoices')).status).toBe(200)
+    expect((await http('INVOICES_URL', '/invoices')).status).toBe(200)
+    expect(await askClerk('/invoices')).toMatch(/^200 /)
+    expect(await pods()).toEqual(running)
   })
 
   it('is recorded, and played from the recording with staging gone', async () => {
@@ -147,35 +189,85 @@ describe.skipIf(why !== undefined)('a service in the local cluster that calls st
   }, 240_000)
 })
 
-interface Answer {
-  status: number
-  servedBy: string | null
-  body: string
-}
-
-const serviceUrl = async (): Promise<string> =>
-  (await readRun(own, shop)).services.find(({ name }) => name === 'orders')!.directUrl!
-
-async function call(wish: Record<string, unknown>): Promise<unknown> {
-  return (await fetch(await serviceUrl(), { method: 'POST', body: JSON.stringify(wish) })).json()
-}
-
-const http = (variable: string, path: string, method = 'GET'): Promise<Answer> =>
-  call({ call: 'http', variable, path, method }) as Promise<Answer>
-const sql = (text: string) => call({ call: 'sql', variable: 'USERS_URL', text })
-const redis = (...words: string[]) => call({ call: 'redis', variable: 'CACHE_URL', words })
-const proxy = (...words: string[]): Promise<string> => own.shiv(['proxy', ...words], { cwd: shop })
+const { call, url, http, sql, redis, proxy, list, killDaemon } = ordersIn(() => ({ own, shop }))
 const shape = ({ name, port, mode }: DependencyStatus) => [name, port, mode]
-
-async function list(): Promise<DependencyStatus[]> {
-  return (JSON.parse(await own.shiv(['proxy', '--json'], { cwd: shop })) as DependenciesResult).dependencies
-}
 
 const pods = async () =>
   (await readRun(own, shop)).services.map(({ name, replicas }) => [name, replicas.map(({ id, restarts }) => [id, restarts])])
 
 const variableOf = (name: string): Promise<string> =>
   own.shiv(['exec', 'orders', '--', 'node', '-p', `process.env.${name}`], { cwd: shop })
+
+/** Of the certificate that pods are shown under production's name. */
+const serialNumber = (): Promise<string> =>
+  own.shiv(
+    [
+      'exec',
+      'orders',
+      '--',
+      'node',
+      '-e',
+      "const s = require('tls').connect({ host: 'invoices.example.com', port: 443, servername: 'invoices.example.com' }, () => { console.log(s.getPeerCertificate().serialNumber); s.destroy() })",
+    ],
+    { cwd: shop },
+  )
+
+async function askClerk(path: string): Promise<string> {
+  const { directUrl } = (await readRun(own, shop)).services.find(({ name }) => name === 'clerk')!
+  return (await fetch(directUrl + path)).text()
+}
+
+/** What production calls it; nobody has such a name. */
+const INVOICES = 'https://invoices.example.com'
+
+/** Answers with what its dependency answered, by Python's own client and nothing that knows of shiv. */
+const CLERK = `
+import os, urllib.request, urllib.error
+from http.server import BaseHTTPRequestHandler, HTTPServer
+class Clerk(BaseHTTPRequestHandler):
+    def do_GET(self):
+        text = 'ok'
+        if self.path.startswith('/invoices'):
+            try:
+                with urllib.request.urlopen(os.environ['INVOICES_URL'] + self.path, timeout=10) as answer:
+                    text = f"{answer.status} {answer.headers['shiv-served-by']} {answer.read().decode()}"
+            except Exception as error:
+                text = repr(error)
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(text.encode())
+HTTPServer(('', int(os.environ['PORT'])), Clerk).serve_forever()
+`
+
+function insideProgram(port: string): string {
+  const urls = ['https://invoices', 'https://invoices.shiv-calls.svc.cluster.local', `http://invoices:${port}`]
+  return `(async () => { for (const url of ${JSON.stringify(urls)}) console.log((await fetch(url + '/invoices')).status) })()`
+}
+
+/** Connects as a pod that was told of no authority, and says why it went no further. */
+function strangerProgram(address: string): string {
+  return `const s = require('tls').connect({ host: '${address}', port: 443, servername: 'invoices.example.com' }, () => { console.log('trusted'); s.destroy() }); s.on('error', (error) => console.log(error.code))`
+}
+
+function clerkYaml(billingUrl: string): string {
+  return `name: clerk
+language: python
+scaling: { min_replicas: 1, max_replicas: 1 }
+observability: { logging: plain }
+dependencies:
+${invoicesYaml(billingUrl)}
+`
+}
+
+/** What is the same for all who call it. */
+function invoicesYaml(billingUrl: string): string {
+  return `  - invoices:
+      http: ${billingUrl}
+      env: staging
+      production: ${INVOICES}
+      tls: { ca: certificates/staging.pem }
+      auth: { bearer: { env: STAGING_TOKEN } }`
+}
 
 function ordersYaml(billingUrl: string): string {
   const outside = `http: ${billingUrl}, env: staging, tls: { ca: certificates/staging.pem }`
@@ -202,5 +294,6 @@ dependencies:
   - prices: { service: "prices:8081", env: staging, protocol: grpc, mode: staging, allow: [{ path: /prices.Prices/Get, why: a price is a read }] }
   - search: { ${outside}, mode: record, ${token} }
   - cache: { database: cache, env: staging, type: redis, mode: staging, local: own-cache }
+${invoicesYaml(billingUrl)}
 `
 }

@@ -195,6 +195,30 @@ describe('with its run', () => {
     expect(driver.open.get('users-db')?.setting.clientPassword).toBe(address?.password)
   })
 
+  it('has services trust the run’s authority where production speaks TLS, and nowhere else', async () => {
+    const secure = { namespace: 'shiv-shop', service: 'invoices', port: 80, tls: true, tlsPort: 443 }
+    remotes = [remote('invoices', { inCluster: secure, aliases: ['invoices.example.com'] }), database('users-db')]
+    await start()
+    const folder = join(home, 'runs', runId())
+    const files = { authority: join(folder, 'ca.pem'), bundle: join(folder, 'trusted.pem') }
+    expect(engine.dependencyAddress(runId(), 'invoices')?.trust).toEqual({ certificate: 'the authority', files })
+    expect(engine.dependencyAddress(runId(), 'users-db')).not.toHaveProperty('trust')
+    const [first, users] = ['invoices', 'users-db'].map((name) => driver.open.get(name)!)
+    expect(first?.authority?.certificate).toBe('the authority')
+    expect(users?.authority).toBeUndefined()
+    const names = ['invoices.example.com', 'invoices', 'invoices.shiv-shop.svc', 'localhost', '127.0.0.1', '::1']
+    expect(first?.setting.certifiedNames).toEqual(expect.arrayContaining(names))
+    expect(first?.setting.hosts).toContain('invoices.example.com')
+    expect(users?.setting).not.toHaveProperty('certifiedNames')
+
+    await start()
+    expect(driver.open.get('invoices')).toBe(first)
+    driver.certificate = 'another authority'
+    await start()
+    expect(driver.open.get('invoices')?.authority?.certificate).toBe('another authority')
+    expect(driver.open.get('users-db')).toBe(users)
+  })
+
   it('keeps the password of a database out of the record and of whatever is told', async () => {
     const events: EngineEvent[] = []
     const result = await start(events)

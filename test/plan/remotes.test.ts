@@ -12,38 +12,15 @@ import type { KubeObject, Plan } from '../../src/plan/types.ts'
 import type { Model, Service } from '../../src/spec/model.ts'
 import type { Remote } from '../../src/spec/remote.ts'
 import { makeModel, makeService, postgres } from './fixture.ts'
+import { makeRemote } from './remotes.ts'
 
-function remote(name: string, overrides: Partial<Remote> = {}): Remote {
-  return {
-    name,
-    protocol: 'http',
-    mode: 'staging',
-    target: { kind: 'url', url: `https://${name}.staging.example.com`, environment: 'staging' },
-    access: { level: 'read_only', allow: [] },
-    rules: {},
-    recording: {
-      file: `recordings/${name}.har`,
-      recordMissing: false,
-      rules: {
-        ignore: { query: [], headers: [], body: [] },
-        redact: { headers: [], cookies: [], body: [], patterns: [] },
-        order: 'any',
-      },
-    },
-    inCluster: { service: name, port: 80 },
-    hostnames: [],
-    position: { file: '/home/dev/shop/orders/service.yaml', line: 4, column: 5 },
-    ...overrides,
-  }
-}
-
-const billing = remote('billing', { production: 'https://billing.example.com' })
-const ledger = remote('ledger', {
+const billing = makeRemote('billing', { production: 'https://billing.example.com' })
+const ledger = makeRemote('ledger', {
   target: { kind: 'service', service: 'ledger', namespace: 'payments', environment: 'staging', tls: false },
   inCluster: { service: 'ledger', namespace: 'payments', port: 80 },
   mode: 'record',
 })
-const users = remote('users', {
+const users = makeRemote('users', {
   protocol: 'postgres',
   target: {
     kind: 'database',
@@ -55,8 +32,8 @@ const users = remote('users', {
   },
   inCluster: { service: 'users', port: 5432 },
 })
-const search = remote('search', { mode: 'replay' })
-const ledgerRpc = remote('rates', {
+const search = makeRemote('search', { mode: 'replay' })
+const ledgerRpc = makeRemote('rates', {
   protocol: 'grpc',
   target: { kind: 'service', service: 'rates', namespace: 'shop', port: '50051', environment: 'staging', tls: false },
   inCluster: { service: 'rates', port: 50_051 },
@@ -108,9 +85,9 @@ describe('kind', () => {
 
   test('keeps production’s names, which lead to the daemon', async () => {
     expect(envOf(plan)).toMatchObject({
-      BILLING_URL: 'http://billing:80',
+      BILLING_URL: 'https://billing.example.com',
       LEDGER_URL: 'http://ledger.payments:80',
-      SEARCH_URL: 'http://search:80',
+      SEARCH_URL: 'https://search.staging.example.com',
       USERS_URL: secretKey('url'),
       DATABASE_URL: secretKey('url'),
     })
@@ -156,7 +133,7 @@ describe('kind', () => {
     const local = { service: 'billing' }
     const model = modelOf([makeService('billing'), withRemotes([{ ...billing, local }])])
     const there = localise(buildPlan(model), 'kind', model)
-    expect(envOf(there)['BILLING_URL']).toBe('http://billing-remote:80')
+    expect(there.remotes[0]?.inCluster).toMatchObject({ service: 'billing-remote', port: 80, tlsPort: 443 })
     const names = there.objects.filter(({ kind }) => kind === 'Service').map(({ metadata }) => metadata.name)
     expect(names).toEqual(expect.arrayContaining(['billing', 'billing-remote']))
   })
@@ -262,7 +239,7 @@ describe.each(['kind', 'process'] as const)('parity on %s', (runtime) => {
     const entrance = (name: string) => (runtime === 'kind' ? name : 'the daemon’s proxy')
     expect(of('dependency.billing')).toMatchObject({
       production: 'https://billing.example.com',
-      local: `${entrance('billing:80')} to staging (https://billing.staging.example.com), read-only`,
+      local: `${entrance('billing.example.com:443')} to staging (https://billing.staging.example.com), read-only`,
       verdict: 'substituted',
       why: 'production is not for tries',
     })
@@ -271,11 +248,14 @@ describe.each(['kind', 'process'] as const)('parity on %s', (runtime) => {
       local: `${entrance('ledger.payments:80')} to staging (ledger.payments), read-only, kept in recordings/ledger.har`,
     })
     expect(of('dependency.users')?.local).toBe(`${entrance('users:5432')} to staging (users-db), read-only`)
-    expect(of('dependency.search')?.local).toBe(`${entrance('search:80')} to the recording recordings/search.har`)
+    expect(of('dependency.search')?.local).toBe(
+      `${entrance('search.staging.example.com:443')} to the recording recordings/search.har`,
+    )
   })
 
-  test('says that TLS ends at the proxy', () => {
-    expect(of('tls.billing')).toMatchObject({ verdict: 'absent' })
+  test('says who speaks TLS in place of production, and who trusts it', () => {
+    const local = runtime === 'kind' ? 'an authority that only pods of shiv-shop that call it trust' : 'plain http on loopback'
+    expect(of('tls.billing')).toMatchObject({ verdict: 'substituted', local: expect.stringContaining(local) })
     expect(of('tls.ledger')).toBeUndefined()
   })
 
@@ -295,7 +275,9 @@ test('a gRPC service is called as those of the workspace are', () => {
 test('is told by shiv plan with every exception and its reason', () => {
   const allow = [{ method: 'POST', path: '/search', why: 'a search is a read' }]
   const allowed = { ...production, allowProduction: { level: 'read_only' as const, why: 'real amounts' } }
-  const inProduction = remote('rates', { target: { kind: 'url', url: 'https://rates.example.com', environment: 'production' } })
+  const inProduction = makeRemote('rates', {
+    target: { kind: 'url', url: 'https://rates.example.com', environment: 'production' },
+  })
   const base = modelOf([withRemotes([{ ...billing, access: { level: 'read_only', allow } }, inProduction])])
   const model = { ...base, environments: { ...base.environments, production: allowed } }
   const lines = renderPlan(localise(buildPlan(model), 'kind', model), createStyle({ colour: false, unicode: true }))

@@ -1,12 +1,14 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { ShivError } from '../../src/core/errors.ts'
 import type {
+  Authority,
   DependencyDriver,
   DependencyEvent,
   DependencySetting,
   OpenDependency,
   PodPlace,
 } from '../../src/engine/dependency-ports.ts'
+import { freePort } from './free-port.ts'
 
 export interface FakeDependencies extends DependencyDriver {
   /** By name, those that listen now. */
@@ -19,10 +21,13 @@ export interface FakeDependencies extends DependencyDriver {
   failures: Map<string, Error>
   /** Connections that came by a pod door are announced here. */
   places: PodPlace[]
+  /** Of the authority of every run. */
+  certificate: string
 }
 
 export interface FakeDependency extends OpenDependency {
   setting: DependencySetting
+  authority?: Authority
   /** Tells the engine that something passed. */
   pass(summary: string, outcome?: DependencyEvent['outcome']): void
 }
@@ -36,9 +41,15 @@ export function createFakeDependencies(): FakeDependencies {
     servers: {},
     failures: new Map(),
     places: [],
+    certificate: 'the authority',
+    authority: async (folder) => ({
+      certificate: fake.certificate,
+      files: { authority: `${folder}/ca.pem`, bundle: `${folder}/trusted.pem` },
+      issue: () => ({ certificate: '', key: '', endsAt: 0 }),
+    }),
     proxy: () => ({
       check: async () => {},
-      async open(setting, { port, onEvent }) {
+      async open(setting, { port, onEvent, authority }) {
         fail(setting.name)
         const server = createServer((socket) => dependency.accept(socket))
         const bound = (await listen(server, port ?? 0)) ?? (await listen(server, 0))!
@@ -50,6 +61,7 @@ export function createFakeDependencies(): FakeDependencies {
         const dependency: FakeDependency = {
           port: bound,
           setting,
+          ...(authority && { authority }),
           accept: (socket) => void socket.end(describe(dependency.setting)),
           set(next) {
             fail(next.name)
@@ -128,11 +140,4 @@ function listen(server: Server, port: number): Promise<number | undefined> {
     server.once('error', () => resolve(undefined)) // taken: the caller tries another
     server.listen(port, '127.0.0.1', () => resolve((server.address() as AddressInfo).port))
   })
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  const port = (await listen(server, 0))!
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }

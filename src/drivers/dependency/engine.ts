@@ -3,6 +3,7 @@ import type {
   DependencyDriver,
   DependencySetting,
   OpenDependency,
+  OpenOptions,
   ProxyEngine,
 } from '../../engine/dependency-ports.ts'
 import type { Caller } from './caller.ts'
@@ -14,8 +15,6 @@ export interface DependencyDriverOptions {
   /** Told of every credential that passes, so that nothing that leaves the daemon shows it. */
   conceal(secret: string): void
 }
-
-type OpenOptions = Parameters<ProxyEngine['open']>[1]
 
 /** The proxy and the ways into other environments. Each protocol's part is loaded when a dependency first speaks it. */
 export function createDependencyDriver({ home, conceal }: DependencyDriverOptions): DependencyDriver {
@@ -43,6 +42,9 @@ export function createDependencyDriver({ home, conceal }: DependencyDriverOption
     },
     async forgetPorts(prefix) {
       await (await registry()).forget(prefix)
+    },
+    async authority(folder, caller) {
+      return (await import('./authority/open-authority.ts')).openAuthority(folder, { environment: caller.environment })
     },
     checkRecording: async (file) => (await import('./recording/maintain.ts')).checkRecording(file),
     mergeRecordings: async (files, target) => (await import('./recording/maintain.ts')).mergeRecordings(files, target),

@@ -1,5 +1,5 @@
 import { ShivError, toErrorShape } from '../../core/errors.ts'
-import type { DependencyAddress } from '../../engine/dependency-ports.ts'
+import type { DependencyAddress, DependencyAddresses } from '../../engine/dependency-ports.ts'
 import type { ClusterDriver, RunContext } from '../../engine/ports.ts'
 import { DEPENDENCY_PLACEHOLDER } from '../../plan/remote.ts'
 import { DEPENDENCY_LABEL, NAMESPACE_LABEL } from '../../plan/remote-objects.ts'
@@ -9,9 +9,8 @@ import { type KubeClient, orMissing } from './client.ts'
 import { knownPath } from './mapping.ts'
 import { runLabel, settleNamespace } from './namespace.ts'
 import { LABEL, type Live } from './objects.ts'
+import { isAuthorityConfig, withAuthority } from './trust.ts'
 import { untilGone } from './until.ts'
-
-export type DependencyAddresses = ReadonlyMap<string, DependencyAddress>
 
 /** Where pods reach the dependencies of the Plan, which are let in to by this. Throws DEPENDENCY_POD_ADDRESS where pods do not reach this machine. */
 export async function openToPods(plan: Plan, driver: ClusterDriver, context: RunContext): Promise<DependencyAddresses> {
@@ -25,9 +24,10 @@ export async function openToPods(plan: Plan, driver: ClusterDriver, context: Run
   })
 }
 
-/** Fills addresses and ports into EndpointSlices. One whose dependency is not served gets no endpoint: connections are refused, not left hanging. */
+/** Fills addresses and ports into EndpointSlices, and whom pods trust into its ConfigMap. One whose dependency is not served gets no endpoint: connections are refused, not left hanging. */
 export function withDependencies(objects: KubeObject[], addresses: DependencyAddresses): KubeObject[] {
   return objects.map((object) => {
+    if (isAuthorityConfig(object)) return withAuthority(object, addresses)
     const name = placeholderOf(object)
     return name === undefined ? object : filled(object, addresses.get(name))
   })

@@ -11,9 +11,12 @@ const SECRETS_ANNOTATION = 'shiv.dev/secrets'
 
 /** Replaces each `shiv-image:SERVICE` by the reference that was built for it. References that are not there yet stay. */
 export function withImages(objects: KubeObject[], references: Map<string, string>): KubeObject[] {
-  return objects.map((object) =>
-    TEMPLATED.has(object.kind) ? mapStrings(object, (text) => replacementOf(text, references) ?? text) : object,
-  )
+  return mapTemplates(objects, (text) => replacementOf(text, references) ?? text)
+}
+
+/** Replaces texts in what has a pod template. */
+export function mapTemplates(objects: KubeObject[], replace: (text: string) => string): KubeObject[] {
+  return objects.map((object) => (TEMPLATED.has(object.kind) ? mapStrings(object, replace) : object))
 }
 
 function replacementOf(text: string, references: Map<string, string>): string | undefined {

@@ -15,6 +15,7 @@ import { awaitDoors, doorsOf } from './reach.ts'
 import { dropOverlaysOfOtherImages } from './reload-overlay.ts'
 import { makeSecrets } from './secrets.ts'
 import { subjectOf } from './state.ts'
+import { withNames } from './trust.ts'
 import { untilDrained } from './until-view.ts'
 import { awaitVolumes } from './volumes.ts'
 
@@ -64,7 +65,7 @@ export async function reconcile(work: Reconciliation): Promise<Observer> {
   const stage = new Stage(work, applier, delivery, observer, live)
 
   try {
-    await bringToLife(work, stage, delivery, objects, secrets)
+    await bringToLife(work, stage, delivery, withNames(objects, applier, addresses), secrets)
   } catch (error) {
     // What was applied so far is remembered, so that the next start can prune it. The cause itself is what the user must see.
     await applier.save().catch(() => {})

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { ShivError, type Fault } from '../../core/errors.ts'
+import type { DependencyAddresses } from '../../engine/dependency-ports.ts'
 import type { RunContext } from '../../engine/ports.ts'
 import type { DatabasePlan, KubeObject, Plan, SecretKey, SecretPlan } from '../../plan/types.ts'
 import { hostIn, remoteValues } from '../../plan/remote-values.ts'
 import { type KubeClient, orMissing } from './client.ts'
-import type { DependencyAddresses } from './dependencies.ts'
 import { knownPath } from './mapping.ts'
 import { LABEL, type SecretObject } from './objects.ts'
 

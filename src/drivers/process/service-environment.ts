@@ -3,6 +3,7 @@ import { ShivError } from '../../core/errors.ts'
 import type { DependencyAddress } from '../../engine/dependency-ports.ts'
 import type { RunContext } from '../../engine/ports.ts'
 import { remoteValues } from '../../plan/remote-values.ts'
+import { TRUST_VARIABLES } from '../../plan/trust.ts'
 import type { EnvPlan, Plan, ServicePlan } from '../../plan/types.ts'
 import type { DatabaseField, TemplatePart } from '../../spec/model.ts'
 import { baseEnvironment } from './base-environment.ts'
@@ -42,6 +43,9 @@ export function serviceEnvironment(
     if (options.lacksSecrets && isUnknownSecret(plan, service, entry, context)) continue
     env[entry.name] = resolveEntry(plan, service, entry, addresses, context)
   }
+  for (const [name, path] of Object.entries(trustOf(service, addresses))) {
+    if (!service.env.some((entry) => entry.name === name)) env[name] = path
+  }
   for (const [name, path] of Object.entries(options.volumes)) env[`${upperSnake(name)}_PATH`] ??= path
   // The ports are the runtime's to choose here, whatever number production has.
   const [first, ...others] = service.ports
@@ -49,6 +53,13 @@ export function serviceEnvironment(
   for (const { name } of others) env[`PORT_${upperSnake(name)}`] = String(ports[name])
   if (service.metrics !== undefined) env['METRICS_PORT'] = String(ports['metrics'])
   return env
+}
+
+/** Lets a service speak TLS to those of its dependencies that production speaks TLS to; what it trusts already is in the files too. */
+function trustOf(service: ServicePlan, addresses: Addresses): Record<string, string> {
+  const trust = (service.remotes ?? []).map((name) => addresses.dependency(name)?.trust).find((found) => found !== undefined)
+  if (trust === undefined) return {}
+  return Object.fromEntries(Object.entries(TRUST_VARIABLES).map(([name, file]) => [name, trust.files[file]]))
 }
 
 /** The preset's folders (`node_modules/.bin`, a virtual environment) in front of the developer's PATH. */

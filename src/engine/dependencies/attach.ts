@@ -13,6 +13,7 @@ export function dependenciesOf(shop: Workshop, run: Run): RunDependencies {
   return (run.dependencies ??= new RunDependencies({
     runId: run.id,
     root: run.record.workspace.root,
+    folder: shop.store.folder(run.id),
     driver: () => shop.parts.dependencies(),
     entrances: async (remotes) => {
       const entrances = await ensureEntrances(shop.store.folder(run.id), remotes)

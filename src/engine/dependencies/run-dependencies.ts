@@ -2,6 +2,7 @@ import { toErrorShape, type ErrorShape } from '../../core/errors.ts'
 import type { RemoteMode, RemotePlan } from '../../plan/remote.ts'
 import type { Plan } from '../../plan/types.ts'
 import type {
+  Authority,
   DependencyAddress,
   DependencyCaller,
   DependencyDriver,
@@ -21,7 +22,10 @@ import { modeOf, settingOf, type Override } from './setting.ts'
 
 export interface DependencyParts {
   runId: string
+  /** Of the workspace. */
   root: string
+  /** Of the run; nobody else reads it. */
+  folder: string
   driver(): Promise<DependencyDriver>
   entrances(remotes: RemotePlan[]): Promise<Record<string, Entrance>>
   /** The environment of the caller of the last start. */
@@ -46,6 +50,8 @@ export interface Held {
 interface Holding extends Held {
   entrance?: Entrance
   reach?: KeyedReach
+  /** Of the authority that it was opened with. */
+  certificate?: string
   pods?: { place: PodPlace; door: PodDoor }
 }
 
@@ -73,6 +79,7 @@ export class RunDependencies {
   readonly #parts: DependencyParts
   readonly #held = new Map<string, Holding>()
   #plan: Remotes = NONE
+  #authority: Authority | undefined
   #last: Promise<unknown> = Promise.resolve()
 
   constructor(parts: DependencyParts) {
@@ -91,7 +98,7 @@ export class RunDependencies {
   /** Where services of this machine reach it, and what they show to be let in. */
   address(name: string): DependencyAddress | undefined {
     const holding = this.#held.get(name)
-    return holding?.open && { host: '127.0.0.1', port: holding.open.port, ...holding.entrance }
+    return holding?.open && { host: '127.0.0.1', port: holding.open.port, ...this.#entranceOf(holding) }
   }
 
   /**
@@ -105,6 +112,8 @@ export class RunDependencies {
       if (remotes.length === 0 && this.#held.size === 0) return
       const driver = await this.#parts.driver()
       const entrances = await this.#parts.entrances(remotes)
+      if (remotes.some(({ inCluster }) => inCluster.tls))
+        this.#authority = await driver.authority(this.#parts.folder, this.#caller)
       const prepared: Prepared[] = []
       const failed: Holding[] = []
       for (const remote of remotes) {
@@ -153,13 +162,14 @@ export class RunDependencies {
       const driver = await this.#parts.driver()
       const addresses = new Map<string, DependencyAddress>()
       for (const holding of this.#held.values()) {
-        const { open, entrance, remote } = holding
+        const { open, remote } = holding
         if (open === undefined) continue
         if (JSON.stringify(holding.pods?.place) !== JSON.stringify(place)) {
           await holding.pods?.door.close()
           holding.pods = { place, door: await driver.openPodDoor(place, (socket) => open.accept(socket), open.port) }
         }
-        addresses.set(remote.name, { host: place.address, port: holding.pods?.door.port ?? open.port, ...entrance })
+        const port = holding.pods?.door.port ?? open.port
+        addresses.set(remote.name, { host: place.address, port, ...this.#entranceOf(holding) })
       }
       return addresses
     })
@@ -171,6 +181,12 @@ export class RunDependencies {
       await Promise.all([...this.#held.values()].map((holding) => this.#drop(holding)))
       this.#plan = NONE
     })
+  }
+
+  /** What services show, and whom they trust, to be let in. */
+  #entranceOf({ entrance, remote }: Holding): Partial<DependencyAddress> {
+    const { certificate, files } = this.#authority ?? {}
+    return { ...entrance, ...(remote.inCluster.tls && certificate && files && { trust: { certificate, files } }) }
   }
 
   #inOrder<T>(work: () => Promise<T>): Promise<T> {
@@ -232,12 +248,16 @@ export class RunDependencies {
   async #serve(prepared: Prepared, driver: DependencyDriver): Promise<void> {
     const { holding, remote, setting, fresh } = prepared
     try {
-      if (holding.open !== undefined && holding.setting?.protocol === setting.protocol) {
+      const authority = remote.inCluster.tls ? this.#authority : undefined
+      const isFit = holding.setting?.protocol === setting.protocol && holding.certificate === authority?.certificate
+      if (holding.open !== undefined && isFit) {
         await driver.proxy(this.#caller).check(setting)
         holding.open.set(setting)
       } else {
         await this.#shut(holding)
-        holding.open = await this.#open(holding, setting, driver)
+        holding.open = await this.#open(holding, setting, { driver, authority })
+        if (authority) holding.certificate = authority.certificate
+        else delete holding.certificate
       }
     } catch (error) {
       await discard([prepared])
@@ -251,11 +271,15 @@ export class RunDependencies {
     await old?.reach.close()
   }
 
-  async #open(holding: Holding, setting: DependencySetting, driver: DependencyDriver): Promise<OpenDependency> {
+  async #open(
+    holding: Holding,
+    setting: DependencySetting,
+    { driver, authority }: { driver: DependencyDriver; authority: Authority | undefined },
+  ): Promise<OpenDependency> {
     const [port = 0] = await driver.choosePorts([portKey(this.#parts.runId, setting.name)])
     const onEvent = (event: DependencyEvent): void => holding.ring.add(event)
     const onDefect = (error: unknown): void => this.#parts.onDefect(setting.name, error)
-    return driver.proxy(this.#caller).open(setting, { port, onEvent, onDefect })
+    return driver.proxy(this.#caller).open(setting, { port, onEvent, onDefect, ...(authority && { authority }) })
   }
 
   async #shut(holding: Holding): Promise<void> {

@@ -25,6 +25,7 @@ export function settingOf(
   return {
     name: remote.name,
     hosts: hostsOf(remote),
+    ...(remote.inCluster.tls && { certifiedNames: certifiedNames(remote) }),
     protocol: remote.protocol,
     mode,
     ...(upstream && { upstream }),
@@ -46,9 +47,16 @@ export function faultsOf(remote: RemotePlan, override: Override | undefined): Fa
   return override?.faults === undefined ? remote.faults : (override.faults ?? undefined)
 }
 
-function hostsOf({ inCluster: { service, namespace }, hostnames }: RemotePlan): string[] {
+function hostsOf({ inCluster: { service, namespace }, hostnames, aliases = [] }: RemotePlan): string[] {
   const inNamespace = `${service}.${namespace}`
-  return [service, inNamespace, `${inNamespace}.svc`, `${inNamespace}.svc.cluster.local`, ...hostnames]
+  const names = [service, inNamespace, `${inNamespace}.svc`, `${inNamespace}.svc.cluster.local`, ...hostnames, ...aliases]
+  return [...new Set(names)]
+}
+
+/** By what services of either runtime call it: production's names first. */
+function certifiedNames(remote: RemotePlan): string[] {
+  const names = [...(remote.aliases ?? []), ...hostsOf(remote), 'localhost', `${remote.name}.localhost`, '127.0.0.1', '::1']
+  return [...new Set(names)]
 }
 
 /** What is there for the other environment (its token, its paths, its names) is not for a service of one's own. */

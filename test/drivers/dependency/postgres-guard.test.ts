@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import pg from 'pg'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { FUNCTIONS_QUERY, readFunctions } from '../../../src/drivers/dependency/postgres/functions.ts'
 import { lex } from '../../../src/drivers/dependency/postgres/lex.ts'
 import { rulesOf } from '../../../src/drivers/dependency/postgres/judge.ts'
@@ -9,6 +9,7 @@ import { createSqlReader, type ReadSql } from '../../../src/drivers/dependency/p
 import { READ_ONLY } from '../../../src/drivers/dependency/postgres/session-parameters.ts'
 import { fingerprint, SCHEMA } from './support/guarded-database.ts'
 import { asOwner, OWNER, startPostgres, type TestServer } from './support/servers.ts'
+import { holdForTests } from './support/opened.ts'
 import { type Opened, openFor, settingOf } from './support/setting.ts'
 import { READS, TRICKS } from './support/tricks.ts'
 
@@ -25,17 +26,14 @@ beforeAll(async () => {
 })
 afterAll(() => server.end())
 
-const opened: Opened[] = []
-afterEach(async () => {
-  await Promise.all(opened.splice(0).map(({ dependency }) => dependency.close()))
-})
+const { keep } = holdForTests()
 const open = async (): Promise<Opened> => {
   const credentials = async () => ({ ...OWNER, database: 'postgres' })
   const one = await openFor(
     openPostgresDependency,
     settingOf('postgres', `postgres://127.0.0.1:${server.port}`, { upstream: { credentials } }),
   )
-  opened.push(one)
+  keep(one)
   return one
 }
 /** Runs SQL in a session of its own; the SQLSTATE it failed with, or `passed`. What is left open is committed. */

@@ -1,12 +1,13 @@
-import { execa } from 'execa'
-import { readFileSync, statSync, chownSync, chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { statSync, chownSync, chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openPostgresDependency } from '../../../src/drivers/dependency/postgres/open-postgres.ts'
+import { selfSigned } from '../../support/authority.ts'
 import { asOwner, OWNER, startPostgres, type TestServer } from './support/servers.ts'
-import { type Opened, openFor, settingOf } from './support/setting.ts'
+import { holdForTests } from './support/opened.ts'
+import { openFor, settingOf } from './support/setting.ts'
 
 const HBA = `
 host all owner 127.0.0.1/32 scram-sha-256
@@ -22,25 +23,8 @@ let ca: string
 let folder: string
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'shiv-tls-'))
-  const [key, crt] = [join(folder, 'server.key'), join(folder, 'server.crt')]
-  await execa('openssl', [
-    'req',
-    '-x509',
-    '-newkey',
-    'rsa:2048',
-    '-nodes',
-    '-days',
-    '2',
-    '-subj',
-    '/CN=users.test',
-    '-addext',
-    'subjectAltName=DNS:users.test',
-    '-keyout',
-    key,
-    '-out',
-    crt,
-  ])
-  ca = readFileSync(crt, 'utf8')
+  ca = selfSigned(folder, 'users.test').cert
+  const [key, crt] = [join(folder, 'self-signed.key'), join(folder, 'self-signed.pem')]
   chmodSync(folder, 0o755)
   server = await startPostgres({
     hba: HBA,
@@ -62,10 +46,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-const opened: Opened[] = []
-afterEach(async () => {
-  await Promise.all(opened.splice(0).map(({ dependency }) => dependency.close()))
-})
+const { keep } = holdForTests()
 
 /** Who the session is at the upstream, and whether that is encrypted; or the message of the refusal. */
 const loginOf = async (user: string, password: string, query = '', upstream = {}): Promise<string> => {
@@ -74,7 +55,7 @@ const loginOf = async (user: string, password: string, query = '', upstream = {}
     openPostgresDependency,
     settingOf('postgres', url, { upstream: { credentials: async () => ({ user, password }), ...upstream } }),
   )
-  opened.push(one)
+  keep(one)
   const client = new pg.Client({ host: '127.0.0.1', port: one.dependency.port, user: 'service', password: 'x' })
   client.on('error', () => undefined)
   try {

@@ -5,6 +5,7 @@ import { connect as dialTcp, createServer, type Socket } from 'node:net'
 import { int32, message, opening, startup, CODE } from '../../../src/drivers/postgres/messages.ts'
 import { createCutRelay } from './support/cut-relay.ts'
 import { asOwner, OWNER, startPostgres, type TestServer } from './support/servers.ts'
+import { holdForTests } from './support/opened.ts'
 import { type Opened, openFor, READ_WRITE, settingOf } from './support/setting.ts'
 import { until } from './support/until.ts'
 
@@ -15,11 +16,10 @@ beforeAll(async () => {
 })
 afterAll(() => server.end())
 
-const opened: Opened[] = []
+const { keep, sockets } = holdForTests()
 const clients: pg.Client[] = []
 afterEach(async () => {
   await Promise.all(clients.splice(0).map((client) => client.end().catch(() => undefined)))
-  await Promise.all(opened.splice(0).map(({ dependency }) => dependency.close()))
 })
 
 const open = async (more: Parameters<typeof settingOf>[2] = {}): Promise<Opened> => {
@@ -28,7 +28,7 @@ const open = async (more: Parameters<typeof settingOf>[2] = {}): Promise<Opened>
     openPostgresDependency,
     settingOf('postgres', `postgres://127.0.0.1:${server.port}`, { ...more, upstream }),
   )
-  opened.push(one)
+  keep(one)
   return one
 }
 const connect = async ({ dependency }: Opened, more: pg.ClientConfig = {}): Promise<pg.Client> => {
@@ -90,10 +90,6 @@ const dialRaw = async (
   const start = bytes.length
   return { socket, said: () => bytes.subarray(start) }
 }
-const sockets: Socket[] = []
-afterEach(() => {
-  for (const socket of sockets.splice(0)) socket.destroy()
-})
 /** Types of the whole messages; of errors with their SQLSTATE, of ReadyForQuery with its status. */
 const typesOf = (bytes: Buffer): string[] => {
   const types: string[] = []
@@ -326,7 +322,7 @@ test('a role that the URL names is taken on, and not lost to DISCARD ALL', async
       upstream: { credentials: async () => ({ ...OWNER, database: 'postgres' }) },
     }),
   )
-  opened.push(one)
+  keep(one)
   const client = await connect(one)
   expect((await client.query('select current_user as who')).rows).toEqual([{ who: 'reader' }])
   await client.query('discard all')
@@ -368,7 +364,7 @@ test('an upstream that refuses, hangs, resets or says no is an error in the word
       upstream: { credentials: async () => OWNER, ...upstream },
     })
     const one = await openFor(openPostgresDependency, setting)
-    opened.push(one)
+    keep(one)
     const error = await connect(one).then(
       () => undefined,
       (error: unknown) => error,
@@ -420,7 +416,7 @@ test('a connection that is cut in the middle of an answer is cut for the client 
       upstream: { credentials: async () => ({ ...OWNER, database: 'postgres' }) },
     }),
   )
-  opened.push(one)
+  keep(one)
   try {
     const client = await connect(one)
     const sleeping = client.query('select pg_sleep(30)').catch((error: Error) => error)
@@ -470,7 +466,7 @@ test('a session that does not become read-only, as behind a pooler that drops wh
     const url = `postgres://127.0.0.1:${(pooler.address() as { port: number }).port}?sslmode=disable`
     const credentials = async () => ({ ...OWNER, database: 'postgres' })
     const one = await openFor(openPostgresDependency, settingOf('postgres', url, { upstream: { credentials } }))
-    opened.push(one)
+    keep(one)
     await expect(connect(one)).rejects.toMatchObject({
       code: '25006',
       message: expect.stringContaining('did not make the session read-only') as string,

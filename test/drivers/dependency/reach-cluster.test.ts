@@ -9,7 +9,7 @@ import { reachCluster } from '../../../src/drivers/dependency/reach-cluster.ts'
 import type { Reach } from '../../../src/engine/dependency-ports.ts'
 import type { RemoteCredentials, RemoteTarget } from '../../../src/plan/remote.ts'
 import { startStagingApi, type StagingApi, type StagingObjects } from '../../support/staging/api-server.ts'
-import { createAuthority } from '../../support/staging/authority.ts'
+import { createAuthority } from '../../support/authority.ts'
 
 let folder: string
 let api: StagingApi

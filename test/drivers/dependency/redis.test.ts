@@ -1,9 +1,10 @@
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { ask, encode } from '../../../src/drivers/redis/resp.ts'
 import { openRedisDependency } from '../../../src/drivers/dependency/redis/open-redis.ts'
 import { createCutRelay } from './support/cut-relay.ts'
 import { startRedis, type TestServer } from './support/servers.ts'
+import { holdForTests } from './support/opened.ts'
 import { type Opened, openFor, READ_WRITE, settingOf } from './support/setting.ts'
 import { until } from './support/until.ts'
 
@@ -23,12 +24,7 @@ afterAll(async () => {
   await server.end()
 })
 
-const opened: Opened[] = []
-const sockets: Socket[] = []
-afterEach(async () => {
-  for (const socket of sockets.splice(0)) socket.destroy()
-  await Promise.all(opened.splice(0).map(({ dependency }) => dependency.close()))
-})
+const { keep, dial } = holdForTests()
 
 const open = async (more: Parameters<typeof settingOf>[2] = {}): Promise<Opened> => {
   const upstream = {
@@ -36,17 +32,12 @@ const open = async (more: Parameters<typeof settingOf>[2] = {}): Promise<Opened>
     credentials: async () => ({ user: 'default', password: PASSWORD }),
     ...more.upstream,
   }
-  const one = await openFor(
-    openRedisDependency,
-    settingOf('redis', `redis://127.0.0.1:${server.port}`, { ...more, name: 'cache', upstream }),
+  return keep(
+    await openFor(
+      openRedisDependency,
+      settingOf('redis', `redis://127.0.0.1:${server.port}`, { ...more, name: 'cache', upstream }),
+    ),
   )
-  opened.push(one)
-  return one
-}
-const dial = ({ dependency }: Opened): Socket => {
-  const socket = connect(dependency.port, '127.0.0.1').on('error', () => undefined)
-  sockets.push(socket)
-  return socket
 }
 /** Sends bytes as they are, and gives what came back once it is as long or `done` holds. */
 const exchange = async (socket: Socket, bytes: string | Buffer, done: (answer: string) => boolean): Promise<string> => {
@@ -257,7 +248,7 @@ test('nothing is dialled for a client that does not know the password, whatever 
       upstream: { credentials: async () => ({ user: 'default', password: PASSWORD }) },
     }),
   )
-  opened.push(one)
+  keep(one)
   await until(() => one.dependency.health().state === 'ready', 'the probe has come through')
   const before = network.attempts
   const strangers = Array.from({ length: 20 }, () => dial(one))

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 import { createBook } from '../../../src/drivers/dependency/stream/book.ts'
 import { probeHttp } from '../../../src/drivers/dependency/stream/probe-http.ts'
 import { supervise } from '../../../src/drivers/dependency/stream/supervise.ts'
-import { freePort } from './support/servers.ts'
+import { freePort } from '../../support/free-port.ts'
 import { until } from './support/until.ts'
 
 test('a probe of HTTP is proved by any answer, by the upstream’s own way to it, and by nothing else', async () => {

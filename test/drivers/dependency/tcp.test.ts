@@ -3,17 +3,17 @@ import { once } from 'node:events'
 import { afterEach, expect, test } from 'vitest'
 import { openTcpDependency } from '../../../src/drivers/dependency/tcp/open-tcp.ts'
 import { createCutRelay } from './support/cut-relay.ts'
+import { holdForTests } from './support/opened.ts'
 import { type Opened, openFor, READ_WRITE, settingOf } from './support/setting.ts'
 import { until } from './support/until.ts'
 
-const opened: Opened[] = []
 const servers: Server[] = []
-const sockets: Socket[] = []
 afterEach(async () => {
-  for (const socket of sockets.splice(0)) socket.destroy()
-  await Promise.all(opened.splice(0).map(({ dependency }) => dependency.close()))
   await Promise.all(servers.splice(0).map((server) => new Promise((resolve) => server.close(resolve))))
 })
+
+// Behind the servers' own end: they wait for their connections.
+const { keep, dial: dialTo, sockets } = holdForTests()
 
 const serve = async (onSocket: (socket: Socket) => void): Promise<number> => {
   const server = createServer({ allowHalfOpen: true }, (socket) => {
@@ -27,18 +27,11 @@ const serve = async (onSocket: (socket: Socket) => void): Promise<number> => {
   return (server.address() as { port: number }).port
 }
 const open = async (port: number, more: Parameters<typeof settingOf>[2] = {}): Promise<Opened> => {
-  const one = await openFor(
-    openTcpDependency,
-    settingOf('tcp', `tcp://127.0.0.1:${port}`, { name: 'queue', access: READ_WRITE, ...more }),
+  return keep(
+    await openFor(openTcpDependency, settingOf('tcp', `tcp://127.0.0.1:${port}`, { name: 'queue', access: READ_WRITE, ...more })),
   )
-  opened.push(one)
-  return one
 }
-const dial = ({ dependency }: Opened, host = '127.0.0.1'): Socket => {
-  const socket = connect({ port: dependency.port, host, allowHalfOpen: true }).on('error', () => undefined)
-  sockets.push(socket)
-  return socket
-}
+const dial = (to: Opened, host = '127.0.0.1'): Socket => dialTo(to, { host, allowHalfOpen: true })
 /** Unlike `once`, an error is a way to close. */
 const closeOf = (socket: Socket): Promise<void> => new Promise((resolve) => socket.once('close', () => resolve()))
 const textOf = async (socket: Socket): Promise<string> => {
@@ -226,11 +219,11 @@ test('a port that is wanted is taken if it is free, and connections accepted els
   const first = await open(port)
   const setting = settingOf('tcp', `tcp://127.0.0.1:${port}`, { access: READ_WRITE })
   const second = await openFor(openTcpDependency, setting, { port: first.dependency.port })
-  opened.push(second)
+  keep(second)
   expect(second.dependency.port).not.toBe(first.dependency.port)
   await first.dependency.close()
   const third = await openFor(openTcpDependency, setting, { port: first.dependency.port })
-  opened.push(third)
+  keep(third)
   expect(third.dependency.port).toBe(first.dependency.port)
 
   const elsewhere = await serve((socket) => third.dependency.accept(socket))

@@ -2,7 +2,7 @@ import { execa } from 'execa'
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
@@ -14,6 +14,7 @@ import { ask } from '../../../src/drivers/redis/resp.ts'
 import { createClusterAccess } from '../../../src/drivers/dependency/cluster-access.ts'
 import { createTunnel, type Tunnel } from '../../../src/drivers/dependency/tunnel.ts'
 import { type CutRelay, createCutRelay } from '../dependency/support/cut-relay.ts'
+import { holdForTests } from '../dependency/support/opened.ts'
 import { type Opened, openFor, READ_WRITE, settingOf } from '../dependency/support/setting.ts'
 import { until } from '../dependency/support/until.ts'
 import { acquireCluster, type TestCluster, whyNoCluster } from '../../support/cluster.ts'
@@ -59,8 +60,7 @@ describe.skipIf(why !== undefined)(why ? `a tunnel (skipped: ${why})` : 'a tunne
   let test: TestCluster
   let folder: string
   const tunnels: Tunnel[] = []
-  const opened: Opened[] = []
-  const sockets: Socket[] = []
+  const { keep, dial } = holdForTests()
   const relays: CutRelay[] = []
 
   beforeAll(async () => {
@@ -94,8 +94,6 @@ describe.skipIf(why !== undefined)(why ? `a tunnel (skipped: ${why})` : 'a tunne
     test?.release()
   })
   afterEach(async () => {
-    for (const socket of sockets.splice(0)) socket.destroy()
-    await Promise.all(opened.splice(0).map(({ dependency }) => dependency.close()))
     for (const tunnel of tunnels.splice(0)) tunnel.close()
     await Promise.all(relays.splice(0).map((relay) => relay.close()))
   })
@@ -113,13 +111,8 @@ describe.skipIf(why !== undefined)(why ? `a tunnel (skipped: ${why})` : 'a tunne
       openRedisDependency,
       settingOf('redis', 'redis://cache.tunnel-test', { name: 'cache', ...more, upstream }),
     )
-    opened.push(one)
+    keep(one)
     return one
-  }
-  const dial = ({ dependency }: Opened): Socket => {
-    const socket = connect(dependency.port, '127.0.0.1').on('error', () => undefined)
-    sockets.push(socket)
-    return socket
   }
   /** A kubeconfig whose way to the API server can be cut. */
   const throughRelay = async (): Promise<{ kubeconfig: string; relay: CutRelay }> => {
@@ -155,7 +148,7 @@ describe.skipIf(why !== undefined)(why ? `a tunnel (skipped: ${why})` : 'a tunne
       test.kubectl('-n', NAMESPACE, 'exec', 'deploy/users', '--', 'psql', '-U', 'postgres', '-Atc', sql)
     kubectl('create table if not exists people (name text); truncate people; insert into people values (1), (2)')
     const one = await openFor(openPostgresDependency, settingOf('postgres', 'postgres://users.tunnel-test', { upstream }))
-    opened.push(one)
+    keep(one)
     const client = new pg.Client({ host: '127.0.0.1', port: one.dependency.port, user: 'service', password: 'none' })
     await client.connect()
     try {

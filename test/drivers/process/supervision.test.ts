@@ -4,6 +4,7 @@ import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { planOf, serviceOf } from '../../contract/plans.ts'
+import { freePort } from '../../support/free-port.ts'
 import { ask, createWorld, ECHO, failureOf, lives, pidsOf, until, type World } from './world.ts'
 
 let world: World
@@ -244,12 +245,4 @@ function readPids({ context }: World): number[] {
       const { identity } = JSON.parse(readFileSync(join(folder, name), 'utf8')) as { identity?: { pid: number } }
       return identity === undefined ? [] : [identity.pid]
     })
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }

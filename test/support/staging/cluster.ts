@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse, stringify } from 'yaml'
 import type { TestCluster } from '../cluster.ts'
-import { createAuthority } from './authority.ts'
+import { createAuthority } from '../authority.ts'
 
 export const STAGING = {
   namespace: 'staging-e2e',
@@ -102,7 +102,7 @@ export async function makeStaging(test: TestCluster, folder: string): Promise<St
   return {
     kubeconfig,
     billingUrl: `https://${address}:${port}`,
-    authority: readFileSync(authority.file, 'utf8'),
+    authority: authority.ca,
     sql: (text) => kubectl('exec', 'deployment/users-db', '--', 'psql', '-U', 'postgres', '-Atc', text).trim(),
     redis: (...words) =>
       kubectl('exec', 'deployment/cache', '--', 'redis-cli', '--no-auth-warning', '-a', password, ...words).trim(),

@@ -26,7 +26,8 @@ export function createBrowserGuard(dependency: string, names: Iterable<string>):
   return {
     check(inbound) {
       const { headers, authority } = inbound
-      const from = isFromHere(inbound.remoteAddress) ? 'here' : 'pods'
+      // Browsers do not trust the authority that only pods and processes of the run are told of.
+      const from = isFromHere(inbound.remoteAddress) && !inbound.isSecure ? 'here' : 'pods'
       if (!(isOwn(authority, from) || (authority === '' && inbound.version === '1.0')))
         return {
           status: 421,

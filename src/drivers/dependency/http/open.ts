@@ -1,6 +1,6 @@
 import { createServer, type LookupFunction } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { DependencyEvent, DependencySetting, OpenDependency } from '../../../engine/dependency-ports.ts'
+import type { Authority, DependencyEvent, DependencySetting, OpenDependency } from '../../../engine/dependency-ports.ts'
 import type { Listener } from '../../proxy/listen.ts'
 import type { OpenExchange } from '../exchange.ts'
 import { listenSomewhere } from '../listen.ts'
@@ -15,6 +15,7 @@ import type { Inbound } from './message.ts'
 import type { MalformedError } from './head.ts'
 import { refuseMalformed, serve, type ServeTools } from './serve.ts'
 import { ServiceConnection, type ServiceConnectionOptions } from './service-connection.ts'
+import { createTlsSide } from './tls-inbound.ts'
 import type { Tunnel } from './tunnel.ts'
 import type { UpstreamPool } from './upstream-pool.ts'
 
@@ -30,6 +31,8 @@ export interface HttpDependencyOptions {
   onEvent(event: DependencyEvent): void
   /** A mistake in the proxy's own code. It has cost one connection or request; health says it too. */
   onDefect?(error: unknown): void
+  /** Absent: TLS is not spoken to services. */
+  authority?: Authority
   /** Asks for the token of `rules.auth`. */
   readToken?: ReadToken
   openExchange?: OpenExchange
@@ -54,6 +57,7 @@ export async function openHttpDependency(setting: DependencySetting, options: Ht
   let course = createCourse(setting, tools)
   await course.recording?.exchange
   let browserGuard = guardOf(setting)
+  const { authority } = options
   const health = createHealthBook()
   const deadlines = createDeadlines(TICK_MS)
   const connections = new Set<ServiceConnection>()
@@ -114,13 +118,21 @@ export async function openHttpDependency(setting: DependencySetting, options: Ht
     maxHeadBytes: MAX_HEAD_BYTES,
     maxFields: MAX_FIELDS,
   }
+  const tls =
+    authority &&
+    createTlsSide({
+      authority,
+      names: () => course.setting.certifiedNames ?? ['localhost'],
+      accept: (socket) => void connections.add(new ServiceConnection(socket, connectionOptions)),
+    })
+  const outerOptions = tls ? { ...connectionOptions, serveTls: tls.serve } : connectionOptions
   function forget(this: Duplex): void {
     sockets.delete(this)
   }
   const accept = (socket: Duplex): void => {
     if (isClosed) return void socket.destroy()
     sockets.add(socket)
-    connections.add(new ServiceConnection(socket, connectionOptions))
+    connections.add(new ServiceConnection(socket, outerOptions))
     socket.once('close', forget)
   }
   const { headMs = 30_000, idleConnectionMs = 600_000 } = options

@@ -9,6 +9,8 @@ import { readTarget } from './target.ts'
 /** What follows a request on its connection is read up to here while the request is served; then the client waits. */
 const MAX_PIPELINED = 65_536
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1')
+/** The type of a TLS record that holds a handshake; no method begins with it. */
+const HANDSHAKE = 0x16
 const LINGER_MS = 2_000
 
 export interface ServiceConnectionOptions {
@@ -19,6 +21,8 @@ export interface ServiceConnectionOptions {
   serveHttp2(socket: Duplex, first: Buffer): void
   /** A mistake in the proxy's own code; it has cost this connection. */
   onDefect(error: unknown): void
+  /** The first bytes are TLS's; as above. Absent: TLS is not spoken here, and what begins so is no request. */
+  serveTls?(socket: Duplex, first: Buffer): void
   /** The connection is closed, or was given away. */
   onReleased(connection: ServiceConnection): void
   maxHeadBytes: number
@@ -139,6 +143,11 @@ export class ServiceConnection implements RequestConnection {
       if (bytes.length < PREFACE.length) return false
       this.detach()
       this.options.serveHttp2(this.socket, bytes)
+      return false
+    }
+    if (this.isFirst && bytes[0] === HANDSHAKE && this.options.serveTls) {
+      this.detach()
+      this.options.serveTls(this.socket, bytes)
       return false
     }
     // RFC 9112, 2.2: empty lines before a request line are read over.

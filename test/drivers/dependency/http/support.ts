@@ -1,4 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import {
   createServer as createHttpServer,
   request as httpRequest,
@@ -21,6 +23,13 @@ afterEach(async () => {
 /** Runs after the test, the last one first. */
 export function cleanUp(work: () => unknown): void {
   cleanups.push(work)
+}
+
+/** For the files of one test. */
+export function newFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'shiv-http-'))
+  cleanUp(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
 }
 
 export interface Opened {

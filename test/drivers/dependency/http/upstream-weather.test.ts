@@ -1,8 +1,8 @@
 import { createServer as createHttpsServer, type ServerOptions } from 'node:https'
 import { connect, type LookupFunction } from 'node:net'
 import { expect, test } from 'vitest'
-import { createAuthority, selfSigned } from './certificates.ts'
-import { answering, ask, cleanUp, httpUpstream, listen, open, raw, rawUpstream, until } from './support.ts'
+import { createAuthority, selfSigned } from '../../../support/authority.ts'
+import { answering, ask, cleanUp, httpUpstream, listen, newFolder, open, raw, rawUpstream, until } from './support.ts'
 
 /** The name resolves to this machine, until it is taken away. */
 function fakeDns(): { lookup: LookupFunction; isGone: boolean } {
@@ -200,7 +200,7 @@ test('DNS is gone and comes back', async () => {
 })
 
 test('TLS: the right certificate passes, with SNI and Host of the URL; by a tunnel too; TLS 1.2 is enough', async () => {
-  const authority = createAuthority()
+  const authority = createAuthority(newFolder())
   const server = await httpsUpstream({ ...authority.issue('billing.test'), maxVersion: 'TLSv1.2' })
   const { lookup } = fakeDns()
   const url = new URL(`https://billing.test:${server}`)
@@ -216,11 +216,11 @@ test('TLS: the right certificate passes, with SNI and Host of the URL; by a tunn
 })
 
 test.each([
-  ['expired', 'PROXY_TLS_EXPIRED', /expired/, -1],
-  ['for another host', 'PROXY_TLS_WRONG_HOST', /other\.test/, 2],
-] as const)('TLS: a certificate that is %s', async (what, code, cause, days) => {
-  const authority = createAuthority()
-  const server = await httpsUpstream(authority.issue(what === 'expired' ? 'billing.test' : 'other.test', days))
+  ['expired', 'PROXY_TLS_EXPIRED', /expired/],
+  ['for another host', 'PROXY_TLS_WRONG_HOST', /other\.test/],
+] as const)('TLS: a certificate that is %s', async (what, code, cause) => {
+  const authority = createAuthority(newFolder())
+  const server = await httpsUpstream(what === 'expired' ? authority.issueExpired('billing.test') : authority.issue('other.test'))
   const { port } = await open(
     { url: new URL(`https://billing.test:${server}`), ca: authority.ca },
     {},
@@ -233,8 +233,8 @@ test.each([
 })
 
 test('TLS: a self-signed certificate, one of an unknown authority, and no TLS at all', async () => {
-  const own = await httpsUpstream(selfSigned('billing.test'))
-  const unknown = await httpsUpstream(createAuthority().issue('billing.test'))
+  const own = await httpsUpstream(selfSigned(newFolder(), 'billing.test'))
+  const unknown = await httpsUpstream(createAuthority(newFolder()).issue('billing.test'))
   const none = await httpUpstream((_request, response) => void response.end())
   const codes = []
   for (const server of [own, unknown, none]) {

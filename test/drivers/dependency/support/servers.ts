@@ -1,7 +1,6 @@
 import { execa } from 'execa'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import pg from 'pg'
@@ -9,6 +8,7 @@ import { embeddedPostgres } from '../../../../src/drivers/database/embedded-post
 import { findServer } from '../../../../src/drivers/database/find-program.ts'
 import { askRedis } from '../../../../src/drivers/database/redis-client.ts'
 import { isRoot, pickUnprivilegedUser } from '../../../../src/drivers/database/unprivileged.ts'
+import { freePort } from '../../../support/free-port.ts'
 import { until } from './until.ts'
 
 export interface TestServer {
@@ -95,16 +95,6 @@ export async function asOwner(port: number, sql: string, database = 'postgres'):
   } finally {
     await client.end()
   }
-}
-
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().on('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number }
-      server.close(() => resolve(port))
-    })
-  })
 }
 
 async function endServer(child: ChildProcess, signal: NodeJS.Signals, folder: string): Promise<void> {

@@ -1,19 +1,16 @@
-// A child of `bench:proxy`: the service behind, or one proxy in front of it; it tells its port, and its processor time and memory when asked.
-import { Agent, createServer, request as httpRequest, type Server } from 'node:http'
 import { createHash } from 'node:crypto'
+import { Agent, createServer, request as httpRequest, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
-import { Pool } from 'undici'
 import { createProxyServer } from 'httpxy'
-import { openHttpDependency } from '../../src/drivers/dependency/http/open.ts'
-import { openExchange } from '../../src/drivers/dependency/recording/open-exchange.ts'
-import type { DependencySetting } from '../../src/engine/dependency-ports.ts'
+import { Pool } from 'undici'
+import { createFrontDoor } from '../../../src/drivers/proxy/front-door.ts'
+import type { Roles } from './roles.ts'
 
-const [role = '', upstream = ''] = process.argv.slice(2)
 const body = Buffer.alloc(512, 'x')
 const large = Buffer.alloc(1_048_576, 'x')
 
-const roles: Record<string, () => Promise<number>> = {
+/** The service behind, proxies of others to hold ours against, and the front door. Each wants the upstream's port; the door a home too. */
+export const httpRoles: Roles = {
   service: () => {
     const server = createServer((request, response) => {
       const sized = /^\/bytes\/(\d+)$/.exec(request.url ?? '')
@@ -35,7 +32,7 @@ const roles: Record<string, () => Promise<number>> = {
     })
     return listen(server)
   },
-  plain() {
+  plain(upstream) {
     const agent = new Agent({ keepAlive: true, maxFreeSockets: 64 })
     return listen(
       createServer((request, response) => {
@@ -49,7 +46,7 @@ const roles: Record<string, () => Promise<number>> = {
       }),
     )
   },
-  undici() {
+  undici(upstream) {
     const pool = new Pool(`http://127.0.0.1:${upstream}`, { pipelining: 1 })
     return listen(
       createServer((request, response) => {
@@ -78,57 +75,19 @@ const roles: Record<string, () => Promise<number>> = {
       }),
     )
   },
-  httpxy() {
+  httpxy(upstream) {
     const agent = new Agent({ keepAlive: true, maxFreeSockets: 64 })
     const proxy = createProxyServer({ target: `http://127.0.0.1:${upstream}`, agent })
     return listen(createServer((request, response) => void proxy.web(request, response)))
   },
-  shiv: () => openShiv({}),
-  'shiv with rules': () =>
-    openShiv({
-      access: { level: 'read_only', allow: [{ method: 'POST', path: '/searches/**', why: 'reads by POST' }] },
-      rules: {
-        request: { set: { 'X-Team': 'payments' }, remove: ['X-Debug'] },
-        response: { set: { 'X-Seen': '1' }, remove: ['Server'] },
-        auth: { bearer: { env: 'BENCH_TOKEN' } },
-        rewrite: [{ from: '/api', to: '/v2' }],
-        forwarded: true,
-        retries: { attempts: 2, budget: 0.2 },
-        breaker: { failures: 5, coolMs: 1_000 },
-        timeouts: { headersMs: 5_000, totalMs: 30_000 },
-      },
-    }),
-  'shiv recording': () =>
-    openShiv({
-      mode: 'record',
-      recording: { file: join(import.meta.dirname, 'service.har'), recordMissing: false, rules: noRules },
-    }),
-}
-const noRules = {
-  ignore: { query: [], headers: [], body: [] },
-  redact: { headers: [], cookies: [], body: [], patterns: [] },
-  order: 'any' as const,
+  async door(upstream, home = '') {
+    const door = await createFrontDoor({ home })
+    const endpoints = [{ host: '127.0.0.1', port: Number(upstream) }]
+    return (await door.route({ host: 'service.bench', workspace: 'bench', service: 'service', endpoints })).port
+  },
 }
 
-async function openShiv(changes: Partial<DependencySetting>): Promise<number> {
-  const setting: DependencySetting = {
-    name: 'service',
-    protocol: 'http',
-    mode: 'staging',
-    access: { level: 'read_write', allow: [] },
-    rules: {},
-    upstream: { url: new URL(`http://127.0.0.1:${upstream}`), label: 'staging (service)' },
-    ...changes,
-  }
-  const dependency = await openHttpDependency(setting, {
-    onEvent() {},
-    readToken: async () => ({ token: 'bench-token' }),
-    openExchange,
-  })
-  return dependency.port
-}
-
-function giveBytes(count: number, response: import('node:http').ServerResponse): void {
+function giveBytes(count: number, response: ServerResponse): void {
   response.writeHead(200, { 'content-length': count })
   let left = count
   const more = (): void => {
@@ -147,11 +106,3 @@ async function listen(server: Server): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return (server.address() as AddressInfo).port
 }
-
-process.on('message', (what) => {
-  const { user, system } = process.cpuUsage()
-  if (what === 'collect') globalThis.gc?.()
-  process.send?.({ cpuMicroseconds: user + system, rss: process.memoryUsage.rss() })
-})
-process.on('disconnect', () => process.exit(0))
-process.send?.({ port: await roles[role]!() })

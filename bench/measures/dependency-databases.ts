@@ -1,23 +1,15 @@
-import { build } from 'esbuild'
 import { execa } from 'execa'
-import { fork, spawn, type ChildProcess } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { spawn } from 'node:child_process'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { askRedis } from '../src/drivers/database/redis-client.ts'
-import { freePort } from './support/free-port.ts'
-import { interleave, type Row } from './support/measure.ts'
-import { startPostgres } from './support/postgres-server.ts'
+import { askRedis } from '../../src/drivers/database/redis-client.ts'
+import { withChildren, type Child } from '../support/children.ts'
+import { freePort } from '../../test/support/free-port.ts'
+import { interleave, type Row } from '../support/measure.ts'
+import { startPostgres } from '../support/postgres-server.ts'
 
 const seconds = 2
 const rounds = 5
 const clients = 8
-
-/** One proxy in a process of its own. */
-interface Proxy {
-  child: ChildProcess
-  port: number
-}
 
 /** What one round of load was: how many queries were answered, and what the proxy's processor time was for each. */
 interface Load {
@@ -26,16 +18,17 @@ interface Load {
 }
 
 /** Postgres behind the guard against a plain TCP relay, under `pgbench -S`: simple queries, and prepared ones. */
-export async function measurePostgres(): Promise<Row[]> {
+export async function dependencyPostgres(): Promise<Row[]> {
   const server = await startPostgres()
   const { user, password } = server
   const env = { PGUSER: user, PGPASSWORD: password, PGHOST: '127.0.0.1', PGDATABASE: server.database, PGSSLMODE: 'disable' }
   try {
     await execa('pgbench', ['--initialize', '--quiet', '--scale=5', '--port', String(server.port)], { env })
-    return await withProxies(['postgres', String(server.port), user, password], async (guard, relay) => {
+    return await withChildren(async (begin) => {
+      const [guard, relay] = [await begin('postgres', server.port, user, password), await begin('relay', server.port)]
       const rows: Row[] = []
       for (const mode of ['simple', 'prepared']) {
-        const load = async ({ port }: Proxy): Promise<number> => {
+        const load = async ({ port }: Child): Promise<number> => {
           const words = ['--select-only', '--no-vacuum', `--protocol=${mode}`, `--client=${clients}`, `--time=${seconds}`]
           const { stdout } = await execa('pgbench', [...words, '--port', String(port)], { env })
           return Number(/^tps = ([\d.]+)/m.exec(stdout)?.[1])
@@ -50,7 +43,7 @@ export async function measurePostgres(): Promise<Row[]> {
 }
 
 /** Redis behind the guard against a plain TCP relay, under `redis-benchmark`, one command at a time and sixteen. */
-export async function measureRedis(): Promise<Row[]> {
+export async function dependencyRedis(): Promise<Row[]> {
   const port = await freePort()
   const words = ['--port', String(port), '--bind', '127.0.0.1', '--save', '']
   const server = spawn('redis-server', words, { stdio: 'ignore', cwd: tmpdir() })
@@ -64,10 +57,11 @@ export async function measureRedis(): Promise<Row[]> {
     ) {
       if (server.exitCode !== null) throw new Error('redis-server ended at once')
     }
-    return await withProxies(['redis', String(port)], async (guard, relay) => {
+    return await withChildren(async (begin) => {
+      const [guard, relay] = [await begin('redis', port), await begin('relay', port)]
       const rows: Row[] = []
       for (const depth of [1, 16]) {
-        const load = async ({ port }: Proxy): Promise<number> => {
+        const load = async ({ port }: Child): Promise<number> => {
           const argv = [
             '-p',
             String(port),
@@ -94,18 +88,18 @@ export async function measureRedis(): Promise<Row[]> {
 
 async function compare(
   what: string,
-  guard: Proxy,
-  relay: Proxy,
-  load: (proxy: Proxy) => Promise<number>,
+  guard: Child,
+  relay: Child,
+  load: (proxy: Child) => Promise<number>,
   aim: number,
 ): Promise<Row[]> {
   const cost: Record<'guard' | 'relay', Load[]> = { guard: [], relay: [] }
-  const run = async (side: 'guard' | 'relay', proxy: Proxy): Promise<number> => {
-    const before = await cpuOf(proxy)
+  const run = async (side: 'guard' | 'relay', proxy: Child): Promise<number> => {
+    const before = (await proxy.usage()).cpuMicroseconds
     const began = performance.now()
     const perSecond = await load(proxy)
     const answered = (perSecond * (performance.now() - began)) / 1_000
-    cost[side].push({ perSecond, cpuMicroseconds: ((await cpuOf(proxy)) - before) / answered })
+    cost[side].push({ perSecond, cpuMicroseconds: ((await proxy.usage()).cpuMicroseconds - before) / answered })
     return perSecond
   }
   const { a, b } = await interleave(
@@ -133,40 +127,4 @@ async function compare(
       met: ({ ratio = Infinity }) => ratio <= 2,
     },
   ]
-}
-
-async function withProxies<T>(guard: string[], work: (guard: Proxy, relay: Proxy) => Promise<T>): Promise<T> {
-  const folder = await mkdtemp(join(tmpdir(), 'shiv-proxy-tcp-'))
-  const children: ChildProcess[] = []
-  try {
-    const outfile = join(folder, 'child.mjs')
-    // Of the checkout, from wherever this was bundled to.
-    const entry = join(import.meta.dirname, '..', '..', 'bench', 'support', 'proxy-tcp-child.ts')
-    await build({ entryPoints: [entry], outfile, bundle: true, platform: 'node', format: 'esm', logLevel: 'error' })
-    const begin = async (argv: string[]): Promise<Proxy> => {
-      const child = fork(outfile, argv)
-      children.push(child)
-      return { child, port: (await told<{ port: number }>(child)).port }
-    }
-    return await work(await begin(guard), await begin(['relay', guard[1]!]))
-  } finally {
-    for (const child of children) child.disconnect()
-    await rm(folder, { recursive: true, force: true })
-  }
-}
-
-async function cpuOf({ child }: Proxy): Promise<number> {
-  child.send('cpu')
-  return (await told<{ cpuMicroseconds: number }>(child)).cpuMicroseconds
-}
-
-function told<T>(child: ChildProcess): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onExit = (code: number | null): void => reject(new Error(`a child of the measure ended with ${code}`))
-    child.once('exit', onExit)
-    child.once('message', (message) => {
-      child.removeListener('exit', onExit)
-      resolve(message as T)
-    })
-  })
 }
