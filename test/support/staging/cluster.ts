@@ -13,7 +13,7 @@ export const STAGING = {
 
 /** A staging in a namespace of the test's cluster, reached with the rights of somebody who may look there and forward ports, and no more. */
 export interface StagingCluster {
-  /** One context, `staging`, with a ServiceAccount's token. */
+  /** One context, `staging`, whose credential plugin prints a ServiceAccount's token. */
   kubeconfig: string
   /** The HTTPS service at the node's own address. */
   billingUrl: string
@@ -98,7 +98,9 @@ export async function makeStaging(test: TestCluster, folder: string): Promise<St
   for (const name of ['users-db', 'cache', 'ledger']) kubectl('rollout', 'status', `deployment/${name}`, '--timeout=180s')
   const port = kubectl('get', 'service', 'billing', '-o', 'jsonpath={.spec.ports[0].nodePort}')
   const kubeconfig = join(folder, 'kubeconfig')
-  writeFileSync(kubeconfig, kubeconfigOf(test, kubectl('create', 'token', 'developer').trim()), { mode: 0o600 })
+  const login = kubectl('create', 'token', 'developer').trim()
+  writeFileSync(join(folder, 'login.sh'), loginScript(login), { mode: 0o700 })
+  writeFileSync(kubeconfig, kubeconfigOf(test), { mode: 0o600 })
   return {
     kubeconfig,
     billingUrl: `https://${address}:${port}`,
@@ -115,13 +117,22 @@ export async function makeStaging(test: TestCluster, folder: string): Promise<St
   }
 }
 
-function kubeconfigOf(test: TestCluster, token: string): string {
+const PLUGIN = 'client.authentication.k8s.io/v1'
+
+/** A credential plugin, as clouds have them. */
+function loginScript(token: string): string {
+  const expirationTimestamp = new Date(Date.now() + 3_600_000).toISOString()
+  const credential = { kind: 'ExecCredential', apiVersion: PLUGIN, status: { token, expirationTimestamp } }
+  return `#!/bin/sh\ncat <<'EOF'\n${JSON.stringify(credential)}\nEOF\n`
+}
+
+function kubeconfigOf(test: TestCluster): string {
   const { clusters } = parse(readFileSync(test.cluster.kubeconfig, 'utf8')) as { clusters: { cluster: object }[] }
   return stringify({
     apiVersion: 'v1',
     kind: 'Config',
     clusters: [{ name: 'staging', cluster: clusters[0]!.cluster }],
-    users: [{ name: 'developer', user: { token } }],
+    users: [{ name: 'developer', user: { exec: { apiVersion: PLUGIN, command: './login.sh', interactiveMode: 'Never' } } }],
     contexts: [{ name: 'staging', context: { cluster: 'staging', user: 'developer' } }],
   })
 }
