@@ -146,6 +146,8 @@ export interface ProxyEngine {
 export interface OpenOptions {
   port?: number
   onEvent(event: DependencyEvent): void
+  /** A mistake in the proxy's own code. It has cost one connection or request; health says it too. */
+  onDefect?(error: unknown): void
   /** HTTP and gRPC: TLS is spoken too, at the same port, with certificates of this authority. */
   authority?: Authority
 }

@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { blocksOf } from '../docs/pages.ts'
 import type { DependencyStatus } from '../../src/wire/messages.ts'
 import { acquireCluster, testClusterName, whyNoCluster, type TestCluster } from '../support/cluster.ts'
 import { openShiv, readRun, tinyService, writeTree, type OwnShiv } from '../support/own-shiv.ts'
@@ -21,7 +22,8 @@ describe.skipIf(why !== undefined)('a service in the local cluster that calls st
     test = await acquireCluster()
     own = await openShiv('kind-dependencies')
     staging = await makeStaging(test, join(own.folder, 'staging'))
-    staging.sql("create table people (name text); insert into people values ('ada'), ('grace')")
+    staging.sql("create table people (name text); insert into people values ('ada'), ('grace'); create sequence numbers")
+    staging.sql("create function add_person() returns int language sql as $$ insert into people values ('eve') returning 1 $$")
     staging.redis('SET', 'greeting', 'hello')
     shop = join(own.folder, 'shop')
     Object.assign(own.env, { KUBECONFIG: staging.kubeconfig, STAGING_TOKEN: STAGING.token })
@@ -105,6 +107,26 @@ describe.skipIf(why !== undefined)('a service in the local cluster that calls st
     expect(staging.redis('GET', 'greeting')).toBe('hello')
   })
 
+  it('does not write to it over gRPC, where only the method that is listed passes', async () => {
+    const grpc = (path: string) => call({ call: 'grpc', variable: 'PRICES_URL', path, text: 'beans' })
+    expect(await grpc('/prices.Prices/Get')).toMatchObject({ status: '0', text: '2.50' })
+    expect(await grpc('/prices.Prices/Set')).toMatchObject({ status: '7', message: expect.stringContaining('read-only') })
+    expect(JSON.parse((await http('BILLING_URL', '/invoices')).body)).toMatchObject({ posted: [] })
+  })
+
+  it('does not write to it by any of the twenty tricks of the documentation', async () => {
+    const tricks = blocksOf('docs/proxy-databases.md', 'sql').flatMap(({ text }) => text.split('\n').filter(Boolean))
+    expect(tricks).toHaveLength(20)
+    const service = await url()
+    for (const text of tricks) {
+      const wish = { call: 'sql', variable: 'USERS_URL', text, isPrepared: true }
+      const answer = await (await fetch(service, { method: 'POST', body: JSON.stringify(wish) })).json()
+      expect([text, answer]).toMatchObject([text, { error: { code: '25006' } }])
+    }
+    expect(staging.sql('select count(*), (select last_value || is_called::text from numbers) from people')).toBe('2|1false')
+    expect(staging.sql("select count(*) from pg_class where relname like 'copy_of%'")).toBe('0')
+  })
+
   it('is led to what is local and back while it runs, and no pod is replaced or restarted', async () => {
     const before = await pods()
     await proxy('mode', 'billing', 'local')
@@ -136,6 +158,13 @@ describe.skipIf(why !== undefined)('a service in the local cluster that calls st
   })
 
   it('is recorded, and played from the recording with staging gone', async () => {
+    await proxy('mode', 'users', 'record')
+    await proxy('mode', 'cache', 'record')
+    const rows = await sql('select name from people order by name')
+    expect(rows).toEqual({ rows: [{ name: 'ada' }, { name: 'grace' }] })
+    expect(await redis('GET', 'greeting')).toEqual({ answer: 'hello' })
+    await proxy('mode', 'users', 'replay')
+    await proxy('mode', 'cache', 'replay')
     const recorded = await http('SEARCH_URL', '/find?q=beans')
     expect(recorded.status).toBe(200)
     await http('LEDGER_URL', '/entries?page=2')
@@ -143,8 +172,10 @@ describe.skipIf(why !== undefined)('a service in the local cluster that calls st
     const yaml = await readFile(join(shop, 'orders/service.yaml'), 'utf8')
     await writeFile(join(shop, 'orders/service.yaml'), yaml.replace('mode: record, auth', 'mode: replay, auth'))
     await own.shiv(['start'], { cwd: shop })
-    staging.scale('ledger', 0)
+    for (const name of ['ledger', 'users-db', 'cache']) staging.scale(name, 0)
     try {
+      expect(await sql('select name from people order by name')).toEqual(rows)
+      expect(await redis('GET', 'greeting')).toEqual({ answer: 'hello' })
       expect((await list()).map(({ name, mode }) => [name, mode])).toContainEqual(['search', 'replay'])
       expect(await http('SEARCH_URL', '/find?q=beans')).toMatchObject({ status: 200, body: recorded.body })
       expect(await http('LEDGER_URL', '/entries?page=2')).toMatchObject({ status: 200 })
@@ -158,7 +189,7 @@ describe.skipIf(why !== undefined)('a service in the local cluster that calls st
   }, 240_000)
 })
 
-const { http, sql, redis, proxy, list, killDaemon } = ordersIn(() => ({ own, shop }))
+const { call, url, http, sql, redis, proxy, list, killDaemon } = ordersIn(() => ({ own, shop }))
 const shape = ({ name, port, mode }: DependencyStatus) => [name, port, mode]
 
 const pods = async () =>
@@ -255,10 +286,12 @@ env:
   SEARCH_URL: \${dependencies.search.url}
   USERS_URL: \${dependencies.users.url}
   CACHE_URL: \${dependencies.cache.url}
+  PRICES_URL: \${dependencies.prices.url}
 dependencies:
   - billing: { ${outside}, mode: staging, ${token}, local: stub }
   - ledger: { service: ledger, env: staging, mode: record }
   - users: { database: users-db, env: staging, type: postgres, mode: staging, local: own-users }
+  - prices: { service: "prices:8081", env: staging, protocol: grpc, mode: staging, allow: [{ path: /prices.Prices/Get, why: a price is a read }] }
   - search: { ${outside}, mode: record, ${token} }
   - cache: { database: cache, env: staging, type: redis, mode: staging, local: own-cache }
 ${invoicesYaml(billingUrl)}

@@ -1,6 +1,7 @@
 import { createClient, KubeApiError, type KubeClient } from '../kubernetes/client.ts'
-import type { Caller } from './caller.ts'
-import { accessOf, findContext } from './user-kubeconfig.ts'
+import type { Caller } from '../caller.ts'
+import { accessOf } from '../kubernetes/kubeconfig.ts'
+import { findContext } from './user-kubeconfig.ts'
 
 /** The API server of a context of the user's kubeconfig, with credentials that are asked for again before they end. */
 export interface ClusterAccess {
@@ -25,7 +26,8 @@ export function createClusterAccess(context: string, caller: Caller): ClusterAcc
 
   const ask = async (): Promise<KubeClient> => {
     try {
-      const { access, expires } = await accessOf(await findContext(context, caller), caller, AbortSignal.timeout(ASK_MS))
+      const access = await accessOf(await findContext(context, caller), caller, AbortSignal.timeout(ASK_MS))
+      const { expires } = access
       const client = createClient(access)
       // Whoever still uses the one before goes on with it.
       held = { client, renewAt: expires === undefined ? Date.now() + UNTOLD_MS : expires - MARGIN_MS }

@@ -3,9 +3,9 @@ import type { RemoteCredentials } from '../../plan/remote.ts'
 import { KubeApiError } from '../kubernetes/client.ts'
 import { knownPath } from '../kubernetes/mapping.ts'
 import type { SecretObject } from '../kubernetes/objects.ts'
-import type { Caller } from './caller.ts'
+import type { Caller } from '../caller.ts'
 import type { ClusterAccess } from './cluster-access.ts'
-import { readSecret } from './read-secret.ts'
+import { readSecret } from '../read-secret.ts'
 
 export interface DatabaseCredentials {
   user: string

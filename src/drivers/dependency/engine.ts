@@ -6,7 +6,7 @@ import type {
   OpenOptions,
   ProxyEngine,
 } from '../../engine/dependency-ports.ts'
-import type { Caller } from './caller.ts'
+import type { Caller } from '../caller.ts'
 import type { ReadToken } from './http/bearer.ts'
 
 export interface DependencyDriverOptions {

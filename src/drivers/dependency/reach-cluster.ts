@@ -1,7 +1,7 @@
 import { ShivError } from '../../core/errors.ts'
 import type { Reach, Upstream } from '../../engine/dependency-ports.ts'
 import type { RemoteEnvironment, RemoteTarget } from '../../plan/remote.ts'
-import type { Caller } from './caller.ts'
+import type { Caller } from '../caller.ts'
 import { createClusterAccess } from './cluster-access.ts'
 import { readCredentials } from './credentials.ts'
 import { readAuthority } from './reach-url.ts'

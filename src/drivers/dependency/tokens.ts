@@ -1,8 +1,9 @@
 import { ShivError } from '../../core/errors.ts'
 import type { AuthSource } from '../../plan/remote.ts'
-import type { Caller } from './caller.ts'
-import { readSecret } from './read-secret.ts'
-import { accessOf, findContext } from './user-kubeconfig.ts'
+import type { Caller } from '../caller.ts'
+import { readSecret } from '../read-secret.ts'
+import { accessOf } from '../kubernetes/kubeconfig.ts'
+import { findContext } from './user-kubeconfig.ts'
 
 export interface Token {
   token: string
@@ -33,8 +34,8 @@ async function askFor(source: AuthSource, caller: Caller, signal: AbortSignal): 
       hint: `export ${bearer.env}=… && shiv start`,
     })
   }
-  const { access, expires } = await accessOf(await findContext(bearer.kubeContext, caller), caller, signal)
-  if (access.token !== undefined) return tokenOf(access.token, expires)
+  const { token, expires } = await accessOf(await findContext(bearer.kubeContext, caller), caller, signal)
+  if (token !== undefined) return tokenOf(token, expires)
   throw new ShivError(`The context "${bearer.kubeContext}" proves who you are by a certificate: there is no token to send.`, {
     code: 'DEPENDENCY_TOKEN_FAILED',
     exit: 2,

@@ -2,19 +2,12 @@ import { homedir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { ShivError } from '../../core/errors.ts'
 import { didYouMean } from '../../core/suggest.ts'
-import { type Access, type KubeconfigFile, parseFile, readMaterial, readToken } from '../kubernetes/kubeconfig.ts'
-import type { Caller } from './caller.ts'
-import { type ExecConfig, execCredential, isExecConfig } from './exec-credential.ts'
+import { type ContextParts, type KubeconfigFile, parseFile } from '../kubernetes/kubeconfig.ts'
+import type { Caller } from '../caller.ts'
 
 /** One context of the user's kubeconfig, as its files say. */
-export interface UserContext {
-  name: string
-  server: URL
+export interface UserContext extends ContextParts {
   namespace: string | undefined
-  cluster: Record<string, unknown>
-  user: Record<string, unknown>
-  /** Of the files that cluster and user stand in: relative paths are relative to them. */
-  folders: { cluster: string; user: string }
 }
 
 /**
@@ -51,47 +44,6 @@ export async function findContext(name: string, { environment }: Pick<Caller, 'e
     user: user.entry.user ?? {},
     folders: { cluster: cluster.folder, user: user.folder },
   }
-}
-
-/** How a context's API server is reached, and what proves who the caller is; of an exec credential, until `expires` (epoch milliseconds). */
-export async function accessOf(
-  context: UserContext,
-  caller: Caller,
-  signal: AbortSignal,
-): Promise<{ access: Access; expires: number | undefined }> {
-  const { cluster, user, folders, server } = context
-  const [ca, certificate, key, token, credential] = await Promise.all([
-    readMaterial(cluster, 'certificate-authority', folders.cluster),
-    readMaterial(user, 'client-certificate', folders.user),
-    readMaterial(user, 'client-key', folders.user),
-    readToken(user, folders.user),
-    credentialOf(context, caller, signal),
-  ])
-  const serverName = cluster['tls-server-name']
-  return {
-    access: {
-      server,
-      ca,
-      certificate: credential?.certificate ?? certificate,
-      key: credential?.key ?? key,
-      token: credential?.token ?? token,
-      serverName: typeof serverName === 'string' ? serverName : undefined,
-    },
-    expires: credential?.expires,
-  }
-}
-
-function credentialOf({ user, folders, cluster, name }: UserContext, caller: Caller, signal: AbortSignal) {
-  const config = user['exec']
-  if (config === undefined || config === null) return undefined
-  if (!isExecConfig(config)) {
-    throw new ShivError(`The user of context "${name}" names no command in its exec entry.`, {
-      code: 'KUBE_CONFIG_INVALID',
-      exit: 3,
-      hint: 'write the context anew as your platform team tells',
-    })
-  }
-  return execCredential(config satisfies ExecConfig, { caller, folder: folders.user, cluster, context: name, signal })
 }
 
 function filesOf(environment: NodeJS.ProcessEnv): string[] {

@@ -4,7 +4,10 @@ import type { Cluster } from '../../engine/ports.ts'
 import { type KubeClient, createClient } from './client.ts'
 import { readAccess } from './kubeconfig.ts'
 
-/** Keeps one client a cluster, and makes a new one when the cluster was made anew. */
+/** A plugin's credential is renewed so long before its end. */
+const MARGIN_MS = 60_000
+
+/** Keeps one client a cluster, and makes a new one when the cluster was made anew, or the credential of a plugin is about to end. */
 export interface Connections {
   to(cluster: Pick<Cluster, 'kubeconfig' | 'context'>): Promise<KubeClient>
   close(): void
@@ -12,14 +15,16 @@ export interface Connections {
 
 export function createConnections(): Connections {
   const clients = new Map<string, { stamp: string; client: KubeClient }>()
+  const isFresh = ({ access: { expires } }: KubeClient): boolean => expires === undefined || expires - MARGIN_MS > Date.now()
   return {
     async to(cluster) {
       const key = `${cluster.kubeconfig} ${cluster.context}`
       const stamp = await stampOf(cluster.kubeconfig)
       const known = clients.get(key)
-      if (known !== undefined && known.stamp === stamp) return known.client
+      if (known !== undefined && known.stamp === stamp && isFresh(known.client)) return known.client
       const client = createClient(await readAccess(cluster.kubeconfig, cluster.context))
-      known?.client.close()
+      // One whose credential ends may have calls under way.
+      if (known?.stamp !== stamp) known?.client.close()
       clients.set(key, { stamp, client })
       return client
     },

@@ -2,6 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { parse } from 'yaml'
 import { ShivError } from '../../core/errors.ts'
+import type { Caller } from '../caller.ts'
+import { execCredential, isExecConfig } from './exec-credential.ts'
 
 /** How one API server is reached and what proves who we are. */
 export interface Access {
@@ -11,6 +13,8 @@ export interface Access {
   key: Buffer | undefined
   token: string | undefined
   serverName: string | undefined
+  /** Until when a plugin's credential holds, epoch milliseconds; absent: it does not say. */
+  expires?: number
 }
 
 export interface KubeconfigFile {
@@ -19,11 +23,20 @@ export interface KubeconfigFile {
   users?: { name: string; user: Record<string, unknown> }[]
 }
 
+/** A cluster and a user as a kubeconfig has them, and the folders of the files that they stand in: relative paths are relative to those. */
+export interface ContextParts {
+  name: string
+  server: URL
+  cluster: Record<string, unknown>
+  user: Record<string, unknown>
+  folders: { cluster: string; user: string }
+}
+
 /**
- * Reads one context of one kubeconfig file. The file's `current-context` is never used and nothing is written.
- * Throws KUBE_CONFIG_INVALID when the file or the context cannot be used.
+ * Reads one context of one kubeconfig file. The file's `current-context` is never used and nothing is written. A credential plugin is run for
+ * `caller`. Throws KUBE_CONFIG_INVALID when the file or the context cannot be used, and what `execCredential` throws.
  */
-export async function readAccess(file: string, contextName: string): Promise<Access> {
+export async function readAccess(file: string, contextName: string, caller?: Caller): Promise<Access> {
   const config = await parseFile(file)
   const context = config.contexts?.find((entry) => entry.name === contextName)?.context
   const cluster = config.clusters?.find((entry) => entry.name === context?.cluster)?.cluster
@@ -32,27 +45,58 @@ export async function readAccess(file: string, contextName: string): Promise<Acc
     throw invalid(`The kubeconfig ${file} has no whole context "${contextName}".`)
   }
   if (typeof cluster['server'] !== 'string') throw invalid(`The cluster of context "${contextName}" in ${file} names no server.`)
-  if (user['exec'] !== undefined || user['auth-provider'] !== undefined) {
-    throw invalid(
-      `The user of context "${contextName}" in ${file} logs in by a plugin; only certificates and tokens are used here.`,
-    )
+  if (user['auth-provider'] !== undefined) {
+    throw invalid(`The user of context "${contextName}" in ${file} logs in by an auth-provider, which no kubectl knows any more.`)
   }
-  const read = (holder: Record<string, unknown>, name: string) => readMaterial(holder, name, dirname(file))
-  const [ca, certificate, key, token] = await Promise.all([
-    read(cluster, 'certificate-authority'),
-    read(user, 'client-certificate'),
-    read(user, 'client-key'),
-    readToken(user, dirname(file)),
+  const folder = dirname(file)
+  const parts = {
+    name: contextName,
+    server: new URL(cluster['server']),
+    cluster,
+    user,
+    folders: { cluster: folder, user: folder },
+  }
+  return accessOf(parts, caller ?? { environment: process.env, folder }, AbortSignal.timeout(ASK_MS))
+}
+
+/** No longer than this for one asking of a credential plugin. */
+const ASK_MS = 35_000
+
+/** How a context's API server is reached, and what proves who the caller is. Throws what `execCredential` throws. */
+export async function accessOf(context: ContextParts, caller: Caller, signal: AbortSignal): Promise<Access> {
+  const { cluster, user, folders, server } = context
+  const [ca, certificate, key, token, credential] = await Promise.all([
+    readMaterial(cluster, 'certificate-authority', folders.cluster),
+    readMaterial(user, 'client-certificate', folders.user),
+    readMaterial(user, 'client-key', folders.user),
+    readToken(user, folders.user),
+    credentialOf(context, caller, signal),
   ])
   const serverName = cluster['tls-server-name']
   return {
-    server: new URL(cluster['server']),
+    server,
     ca,
-    certificate,
-    key,
-    token,
+    certificate: credential?.certificate ?? certificate,
+    key: credential?.key ?? key,
+    token: credential?.token ?? token,
     serverName: typeof serverName === 'string' ? serverName : undefined,
+    ...(credential?.expires !== undefined && { expires: credential.expires }),
   }
+}
+
+async function credentialOf({ user, folders, cluster, name }: ContextParts, caller: Caller, signal: AbortSignal) {
+  const config = user['exec']
+  if (config === undefined || config === null) return undefined
+  if (!isExecConfig(config)) {
+    throw new ShivError(`The user of context "${name}" names no command in its exec entry.`, {
+      code: 'KUBE_CONFIG_INVALID',
+      exit: 3,
+      hint: 'write the context anew as your platform team tells',
+    })
+  }
+  const ca = await readMaterial(cluster, 'certificate-authority', folders.cluster)
+  const told = { ...cluster, ...(ca && { 'certificate-authority-data': ca.toString('base64') }) }
+  return execCredential(config, { caller, folder: folders.user, cluster: told, context: name, signal })
 }
 
 /** What a kubeconfig file holds; throws KUBE_CONFIG_INVALID. */

@@ -22,6 +22,16 @@ export function dependenciesOf(shop: Workshop, run: Run): RunDependencies {
     },
     environment: () => ({ ...run.variables, ...run.environment }),
     overrides: () => run.record.dependencies ?? {},
+    onDefect(name, error) {
+      const { code, message, stack } = toErrorShape(error)
+      shop.parts.log.error('a defect of shiv ended a connection of a dependency', {
+        id: run.id,
+        name,
+        code,
+        cause: message,
+        stack,
+      })
+    },
     local: {
       serviceUrl: (service) => run.routes.address(service)?.directUrl,
       database: (name) => run.live?.databases.find((database) => database.name === name),

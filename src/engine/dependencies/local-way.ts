@@ -21,7 +21,7 @@ export function localUpstream(remote: RemotePlan, world: LocalWorld): Upstream {
   if (local === undefined) {
     throw noLocal(
       `${name} has nothing local that stands in for it.`,
-      `name what does in service.yaml: - ${name}: { …, local: NAME }, a service or database of the workspace`,
+      `under ${name} in service.yaml name what does, a service or database of the workspace or an address: local: ${exampleOf(protocol)}`,
     )
   }
   if ('url' in local) return { url: new URL(local.url), label: `local (${local.url})` }
@@ -45,6 +45,12 @@ export function localUpstream(remote: RemotePlan, world: LocalWorld): Upstream {
     connect: async (signal) => dial(find(), signal),
     credentials: async () => credentialsIn(find().url),
   }
+}
+
+function exampleOf(protocol: RemoteProtocol): string {
+  if (protocol === 'postgres') return 'localhost:5432'
+  if (protocol === 'redis') return 'localhost:6379'
+  return protocol === 'tcp' ? 'localhost:5672' : 'http://localhost:3000'
 }
 
 function schemeOf(protocol: RemoteProtocol): string {

@@ -32,6 +32,8 @@ export interface DependencyParts {
   environment(): NodeJS.ProcessEnv
   /** What was switched by command, by name. */
   overrides(): Record<string, Override>
+  /** Told of a mistake in the proxy's own code, by the dependency's name. */
+  onDefect(name: string, error: unknown): void
   local: LocalWorld
 }
 
@@ -276,7 +278,8 @@ export class RunDependencies {
   ): Promise<OpenDependency> {
     const [port = 0] = await driver.choosePorts([portKey(this.#parts.runId, setting.name)])
     const onEvent = (event: DependencyEvent): void => holding.ring.add(event)
-    return driver.proxy(this.#caller).open(setting, { port, onEvent, ...(authority && { authority }) })
+    const onDefect = (error: unknown): void => this.#parts.onDefect(setting.name, error)
+    return driver.proxy(this.#caller).open(setting, { port, onEvent, onDefect, ...(authority && { authority }) })
   }
 
   async #shut(holding: Holding): Promise<void> {

@@ -59,7 +59,7 @@ test('a write is refused in the words of Postgres, and fails the transaction unt
   expect(refused).toMatchObject({
     code: '25006',
     message: 'shiv refused INSERT INTO users: staging (users-db) is read-only here, and INSERT is not a read',
-    hint: 'To let it through, in service.yaml: dependencies: [{ users: { access: read_write } }].',
+    hint: 'To let it through, write read_only: false under users in service.yaml.',
   })
   await client.query('begin')
   await client.query('select 1')
@@ -285,7 +285,7 @@ test('a function that may be called is let through by its name, and stays within
   const refused = await connect(await open())
   await expect(refused.query('select volatile_reader()')).rejects.toMatchObject({
     code: '25006',
-    hint: expect.stringContaining('allow: [{ path: volatile_reader, why: … }]') as string,
+    hint: expect.stringContaining('If volatile_reader only reads, declare it STABLE there.') as string,
   })
   const allow = ['public.volatile_reader', 'writer', 'set_config'].map((path) => ({ path, why: 'a test' }))
   const one = await open({ access: { level: 'read_only', allow } })
@@ -474,4 +474,20 @@ test('a session that does not become read-only, as behind a pooler that drops wh
   } finally {
     pooler.close()
   }
+})
+
+test('a cancel that the upstream does not take is given up within the deadline of a dial', async () => {
+  const relay = await createCutRelay({ host: '127.0.0.1', port: server.port })
+  const one = await open({
+    rules: { timeouts: { connectMs: 1_000 } } as never,
+    upstream: { url: new URL(`postgres://127.0.0.1:${relay.port}`) },
+  })
+  const client = await connect(one)
+  const { processID, secretKey } = client as unknown as { processID: number; secretKey: number }
+  await relay.cut('swallow')
+  const socket = dialTcp(one.dependency.port, '127.0.0.1').on('error', () => undefined)
+  const closed = new Promise((resolve) => socket.once('close', resolve).resume())
+  socket.write(opening(CODE.cancel, int32(processID), int32(secretKey)))
+  await closed
+  await relay.close()
 })

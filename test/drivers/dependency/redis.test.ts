@@ -2,6 +2,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { ask, encode } from '../../../src/drivers/redis/resp.ts'
 import { openRedisDependency } from '../../../src/drivers/dependency/redis/open-redis.ts'
+import { createCutRelay } from './support/cut-relay.ts'
 import { startRedis, type TestServer } from './support/servers.ts'
 import { holdForTests } from './support/opened.ts'
 import { type Opened, openFor, READ_WRITE, settingOf } from './support/setting.ts'
@@ -235,4 +236,43 @@ test.each([
     socket.destroy()
     other.close()
   }
+})
+
+test('nothing is dialled for a client that does not know the password, whatever it says and however it comes', async () => {
+  const network = await createCutRelay({ host: '127.0.0.1', port: server.port })
+  const one = await openFor(
+    openRedisDependency,
+    settingOf('redis', `redis://127.0.0.1:${network.port}`, {
+      name: 'cache',
+      clientPassword: 'of-the-run',
+      upstream: { credentials: async () => ({ user: 'default', password: PASSWORD }) },
+    }),
+  )
+  keep(one)
+  await until(() => one.dependency.health().state === 'ready', 'the probe has come through')
+  const before = network.attempts
+  const strangers = Array.from({ length: 20 }, () => dial(one))
+  for (const socket of strangers) {
+    const said = await exchange(
+      socket,
+      'PING\r\n*2\r\n$4\r\nAUTH\r\n$7\r\nguessed\r\nGET greeting\r\n*5\r\n$5\r\nHELLO\r\n$1\r\n3\r\n$4\r\nAUTH\r\n$1\r\nx\r\n$1\r\ny\r\n',
+      (answer) => answer.split('\r\n').length >= 5,
+    )
+    expect(said).toMatch(/^-NOAUTH.*\r\n-WRONGPASS.*\r\n-NOAUTH.*\r\n-WRONGPASS.*\r\n$/)
+  }
+  expect(network.attempts).toBe(before)
+  // What comes with the password, in one piece and in single bytes, is served.
+  const [at, byByte] = [strangers[0]!, strangers[1]!]
+  const known = Buffer.concat([encode(['AUTH', 'of-the-run']), encode(['GET', 'greeting'])])
+  expect(await exchange(at, known, (answer) => answer.endsWith('hello\r\n'))).toBe('+OK\r\n$5\r\nhello\r\n')
+  byByte.setNoDelay(true)
+  for (const byte of known) byByte.write(Buffer.from([byte]))
+  expect(await exchange(byByte, '', (answer) => answer.endsWith('hello\r\n'))).toBe('+OK\r\n$5\r\nhello\r\n')
+  const [hello] = [strangers[2]!]
+  expect(
+    await exchange(hello, encode(['HELLO', '3', 'AUTH', 'default', 'of-the-run']), (answer) => answer.includes('modules')),
+  ).toMatch(/^%/)
+  expect(await exchange(strangers[3]!, 'QUIT\r\n', (answer) => answer.length >= 5)).toBe('+OK\r\n')
+  expect(network.attempts).toBe(before + 3)
+  await network.close()
 })

@@ -4,10 +4,11 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
 import { identifyProcess } from '../../../src/core/process-identity.ts'
-import type { Caller } from '../../../src/drivers/dependency/caller.ts'
+import type { Caller } from '../../../src/drivers/caller.ts'
 import { createBearer } from '../../../src/drivers/dependency/http/bearer.ts'
 import { askForToken } from '../../../src/drivers/dependency/tokens.ts'
-import { accessOf, findContext } from '../../../src/drivers/dependency/user-kubeconfig.ts'
+import { accessOf } from '../../../src/drivers/kubernetes/kubeconfig.ts'
+import { findContext } from '../../../src/drivers/dependency/user-kubeconfig.ts'
 
 let folder: string
 let caller: Caller
@@ -175,8 +176,8 @@ describe('a context of the user’s kubeconfig', () => {
       `JSON.stringify({ status: { clientCertificateData: 'CERT', clientKeyData: 'KEY', expirationTimestamp: '2030-01-01T00:00:00Z' } })`,
     ) as [string, string]
     caller.environment['KUBECONFIG'] = write('cert', [{ name: 'u', user: { exec: { command: node, args: [script] } } }])
-    const { access, expires } = await accessOf(await findContext('staging', caller), caller, signal)
-    expect([String(access.certificate), String(access.key), access.token, expires]).toEqual([
+    const access = await accessOf(await findContext('staging', caller), caller, signal)
+    expect([String(access.certificate), String(access.key), access.token, access.expires]).toEqual([
       'CERT',
       'KEY',
       undefined,

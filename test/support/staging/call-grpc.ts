@@ -12,7 +12,8 @@ export interface GrpcAnswer {
 /** One unary call over HTTP/2 without TLS, as a service makes it of the proxy. */
 export function callGrpc(url: string, path: string, text: string): Promise<GrpcAnswer> {
   return new Promise((resolve, reject) => {
-    const session = connect(url)
+    // The address of a Service of gRPC begins with grpc:.
+    const session = connect(url.replace(/^grpc:/, 'http:'))
     session.once('error', reject)
     const stream = session.request({
       ':method': 'POST',

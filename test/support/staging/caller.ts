@@ -31,11 +31,11 @@ async function serve(wish: Wish): Promise<unknown> {
       answer: await askRedis(
         { host: hostname, port: Number(port), password: decodeURIComponent(password) },
         wish.words ?? [],
-        AbortSignal.timeout(10_000),
+        AbortSignal.timeout(30_000),
       ),
     }
   }
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 10_000 })
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 30_000 })
   await client.connect()
   try {
     return { rows: (await client.query({ text: wish.text ?? '', ...(wish.isPrepared && { name: 'wish' }) })).rows as unknown[] }

@@ -13,7 +13,7 @@ export const STAGING = {
 
 /** A staging in a namespace of the test's cluster, reached with the rights of somebody who may look there and forward ports, and no more. */
 export interface StagingCluster {
-  /** One context, `staging`, with a ServiceAccount's token. */
+  /** One context, `staging`, whose credential plugin prints a ServiceAccount's token. */
   kubeconfig: string
   /** The HTTPS service at the node's own address. */
   billingUrl: string
@@ -25,9 +25,10 @@ export interface StagingCluster {
   remove(): void
 }
 
-/** What the HTTP service runs: it counts what was posted, over TLS behind a token and without TLS. */
+/** What the HTTP service runs: it counts what was posted, over TLS behind a token and without TLS; and gRPC, where `Set` counts as well and every price is 2.50. */
 const SERVICE = `
 const { createServer } = require('node:http'); const secure = require('node:https'); const fs = require('node:fs')
+const http2 = require('node:http2')
 const posted = []
 const serve = (request, response) => {
   if (request.socket.encrypted && request.headers.authorization !== 'Bearer ' + process.env.TOKEN) return response.writeHead(401).end()
@@ -35,6 +36,14 @@ const serve = (request, response) => {
   response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ path: request.url, posted }))
 }
 createServer(serve).listen(8080)
+const calls = http2.createServer()
+calls.on('stream', (stream, headers) => {
+  if (headers[':path'].endsWith('/Set')) posted.push(headers[':path'])
+  stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true })
+  stream.once('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }))
+  stream.end(Buffer.from([0, 0, 0, 0, 6, 10, 4, 50, 46, 53, 48]))
+})
+calls.listen(8081)
 secure.createServer({ cert: fs.readFileSync('/tls/cert'), key: fs.readFileSync('/tls/key') }, serve).listen(8443)
 `
 
@@ -71,6 +80,7 @@ export async function makeStaging(test: TestCluster, folder: string): Promise<St
     service('cache', 6379),
     deployment('ledger', node, 8080, { command: ['node', '-e', SERVICE], env: { TOKEN: token }, secret: 'tls' }),
     service('ledger', 8080),
+    service('prices', 8081, 'ledger'),
     { ...service('billing', 8443, 'ledger'), spec: { type: 'NodePort', selector: { app: 'ledger' }, ports: [{ port: 8443 }] } },
     { apiVersion: 'v1', kind: 'ServiceAccount', metadata: meta('developer') },
     { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'Role', metadata: meta('developer'), rules },
@@ -88,7 +98,9 @@ export async function makeStaging(test: TestCluster, folder: string): Promise<St
   for (const name of ['users-db', 'cache', 'ledger']) kubectl('rollout', 'status', `deployment/${name}`, '--timeout=180s')
   const port = kubectl('get', 'service', 'billing', '-o', 'jsonpath={.spec.ports[0].nodePort}')
   const kubeconfig = join(folder, 'kubeconfig')
-  writeFileSync(kubeconfig, kubeconfigOf(test, kubectl('create', 'token', 'developer').trim()), { mode: 0o600 })
+  const login = kubectl('create', 'token', 'developer').trim()
+  writeFileSync(join(folder, 'login.sh'), loginScript(login), { mode: 0o700 })
+  writeFileSync(kubeconfig, kubeconfigOf(test), { mode: 0o600 })
   return {
     kubeconfig,
     billingUrl: `https://${address}:${port}`,
@@ -105,13 +117,22 @@ export async function makeStaging(test: TestCluster, folder: string): Promise<St
   }
 }
 
-function kubeconfigOf(test: TestCluster, token: string): string {
+const PLUGIN = 'client.authentication.k8s.io/v1'
+
+/** A credential plugin, as clouds have them. */
+function loginScript(token: string): string {
+  const expirationTimestamp = new Date(Date.now() + 3_600_000).toISOString()
+  const credential = { kind: 'ExecCredential', apiVersion: PLUGIN, status: { token, expirationTimestamp } }
+  return `#!/bin/sh\ncat <<'EOF'\n${JSON.stringify(credential)}\nEOF\n`
+}
+
+function kubeconfigOf(test: TestCluster): string {
   const { clusters } = parse(readFileSync(test.cluster.kubeconfig, 'utf8')) as { clusters: { cluster: object }[] }
   return stringify({
     apiVersion: 'v1',
     kind: 'Config',
     clusters: [{ name: 'staging', cluster: clusters[0]!.cluster }],
-    users: [{ name: 'developer', user: { token } }],
+    users: [{ name: 'developer', user: { exec: { apiVersion: PLUGIN, command: './login.sh', interactiveMode: 'Never' } } }],
     contexts: [{ name: 'staging', context: { cluster: 'staging', user: 'developer' } }],
   })
 }

@@ -10,16 +10,19 @@ export interface Answer {
 
 /** Asks the service `orders` of a workspace, which runs `callerProgram`, to call its dependencies; and shiv about them. */
 export function ordersIn(place: () => { own: OwnShiv; shop: string }) {
-  const call = async (wish: Record<string, unknown>): Promise<unknown> => {
+  const url = async (): Promise<string> => {
     const { own, shop } = place()
-    const { directUrl } = (await readRun(own, shop)).services.find(({ name }) => name === 'orders')!
-    return (await fetch(directUrl!, { method: 'POST', body: JSON.stringify(wish) })).json()
+    return (await readRun(own, shop)).services.find(({ name }) => name === 'orders')!.directUrl!
   }
+  const call = async (wish: Record<string, unknown>): Promise<unknown> =>
+    (await fetch(await url(), { method: 'POST', body: JSON.stringify(wish) })).json()
   const proxy = (...words: string[]): Promise<string> => {
     const { own, shop } = place()
     return own.shiv(['proxy', ...words], { cwd: shop })
   }
   return {
+    url,
+    call,
     http: (variable: string, path: string, method = 'GET') => call({ call: 'http', variable, path, method }) as Promise<Answer>,
     sql: (text: string) => call({ call: 'sql', variable: 'USERS_URL', text }),
     redis: (...words: string[]) => call({ call: 'redis', variable: 'CACHE_URL', words }),

@@ -17,7 +17,7 @@ async function order(item: string, name: string): Promise<unknown> {
   const [customer, invoices, greeting, price] = await Promise.all([
     users.query({ name: 'customer', text: 'select name, born from people where name = $1', values: [name] }),
     fetch(`${BILLING_URL}/invoices?of=${name}`).then((answer) => answer.json() as Promise<{ invoices: string[] }>),
-    askRedis(address, ['GET', 'greeting'], AbortSignal.timeout(10_000)),
+    askRedis(address, ['GET', 'greeting'], AbortSignal.timeout(30_000)),
     callGrpc(PRICES_URL!, '/prices.Prices/Get', item),
   ])
   if (customer.rows.length === 0) return { error: 'no such customer' }

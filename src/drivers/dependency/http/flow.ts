@@ -1,3 +1,5 @@
+import { createPacer, type Pacer } from './pacer.ts'
+
 /** Holds one direction of a body for as long as anything asks for it: the reader's buffers, a recorder, a rate. */
 export class Flow {
   private readonly source: { pause(): void; resume(): void }
@@ -37,4 +39,14 @@ export class Flow {
     this.hold()
     promise.then(release, release)
   }
+}
+
+/** Lets the bytes of a direction through at a rate; the flow is held while some wait. */
+export function pacedFlow(rate: number, flow: Flow, deliver: (chunk: Buffer) => void): Pacer {
+  return createPacer(
+    rate,
+    deliver,
+    () => flow.hold(),
+    () => flow.release(),
+  )
 }

@@ -1,17 +1,18 @@
 import type { Duplex } from 'node:stream'
-import { toErrorShape } from '../../../core/errors.ts'
 import type { ServedBy } from '../../../engine/dependency-ports.ts'
 import type { Account, Ending } from './account.ts'
 import type { Capture, RawHeaders, ResponseHead } from '../exchange.ts'
 import type { Course, UpstreamParts } from './course.ts'
 import type { Deadlines, Timed } from './deadlines.ts'
 import type { Failure } from './failure.ts'
+import { causeOf, tokenFailure, wordsOfDefect } from './failure-words.ts'
 import type { Fate } from './faults.ts'
-import { Flow } from './flow.ts'
+import { contain, type RequestEvents } from './contain.ts'
+import { Flow, pacedFlow } from './flow.ts'
 import { headerOf } from './head.ts'
 import { endToEndTrailers } from './hop-by-hop.ts'
 import type { BodyLength, BodyReader, Inbound, Outbound, OutboundFailure, OutboundListener } from './message.ts'
-import { createPacer, type Pacer } from './pacer.ts'
+import type { Pacer } from './pacer.ts'
 import { isGrpc } from './problem.ts'
 import { timeoutFailure } from './timeouts.ts'
 import { Tunnel } from './tunnel.ts'
@@ -28,6 +29,8 @@ export interface ForwardingTools {
   proven(ms: number): void
   /** An upgraded connection begins; the result ends its account. */
   track(tunnel: Tunnel): () => void
+  /** A mistake in the proxy's own code; it has cost a request. */
+  onDefect(error: unknown): void
 }
 
 /** Carries one request to the upstream and its answer back, both streamed. */
@@ -64,6 +67,8 @@ export class Forwarding implements OutboundListener, BodyReader, Timed {
   private readonly requestPacer: Pacer | undefined
   private readonly answerPacer: Pacer | undefined
   private timer: NodeJS.Timeout | undefined
+  /** As which sockets and timers know it. */
+  private readonly events: RequestEvents = contain(this)
 
   constructor(options: {
     inbound: Inbound
@@ -90,14 +95,14 @@ export class Forwarding implements OutboundListener, BodyReader, Timed {
     this.answerFlow = new Flow({ pause: () => this.outbound?.pause(), resume: () => this.outbound?.resume() })
     const rate = this.fate?.bytesPerSecond
     if (rate !== undefined) {
-      this.requestPacer = pacer(rate, this.requestFlow, (chunk) => this.passRequest(chunk))
-      this.answerPacer = pacer(rate, this.answerFlow, (chunk) => this.passAnswer(chunk))
+      this.requestPacer = pacedFlow(rate, this.requestFlow, (chunk) => this.hear(() => this.passRequest(chunk)))
+      this.answerPacer = pacedFlow(rate, this.answerFlow, (chunk) => this.hear(() => this.passAnswer(chunk)))
     }
   }
 
   start(): void {
-    this.inbound.listen(this)
-    this.tools.deadlines.add(this)
+    this.inbound.listen(this.events)
+    this.tools.deadlines.add(this.events)
     this.parts.retries?.budget.countRequest()
     this.send(false)
   }
@@ -177,7 +182,7 @@ export class Forwarding implements OutboundListener, BodyReader, Timed {
     if (this.isOver) return void socket.destroy()
     this.tools.proven(performance.now() - this.asked)
     this.parts.breaker?.report(true)
-    this.tools.deadlines.delete(this)
+    this.tools.deadlines.delete(this.events)
     this.isOver = true
     this.capture?.responseHead(head)
     const client = this.inbound.upgradeTo(this.course.mapAnswer(head, this.inbound, this.course.label))
@@ -195,6 +200,16 @@ export class Forwarding implements OutboundListener, BodyReader, Timed {
     this.parts.breaker?.report(false)
     if (!this.isAnswerBegun && (isUnsent || !isStale) && this.retryLater()) return
     this.fail(failure)
+  }
+
+  onDefect(error: unknown): void {
+    this.tools.onDefect(error)
+    if (this.isOver) return
+    const { outbound } = this
+    this.outbound = undefined
+    outbound?.cancel()
+    this.inbound.reset()
+    this.over('failed', wordsOfDefect(error))
   }
 
   // The client
@@ -215,10 +230,10 @@ export class Forwarding implements OutboundListener, BodyReader, Timed {
     this.isConnected = false
     const head = this.parts.makeOutbound(this.inbound, this.token)
     const pool = this.course.setting.protocol === 'http' && isGrpc(this.inbound) ? this.parts.http2 : this.parts.pool
-    this.outbound = pool.send(head, this, { connectMs: this.course.timeouts.connectMs, fresh })
+    this.outbound = pool.send(head, this.events, { connectMs: this.course.timeouts.connectMs, fresh })
     if (!this.isReading) {
       this.isReading = true
-      this.inbound.read(this)
+      this.inbound.read(this.events)
     } else if (this.isRequestRead) this.outbound.end(this.requestTrailers)
   }
 
@@ -305,7 +320,16 @@ export class Forwarding implements OutboundListener, BodyReader, Timed {
   private resend(token: string | undefined): void {
     if (this.isOver) return
     this.token = token
-    this.send(false)
+    this.hear(() => this.send(false))
+  }
+
+  /** For what a timer calls. */
+  private hear(work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      this.onDefect(error)
+    }
   }
 
   private giveUp(failure: Failure, mayRetry = false): void {
@@ -342,17 +366,14 @@ export class Forwarding implements OutboundListener, BodyReader, Timed {
 
   private release(): void {
     this.isOver = true
-    this.tools.deadlines.delete(this)
+    this.tools.deadlines.delete(this.events)
     clearTimeout(this.timer)
     this.requestPacer?.stop()
     this.answerPacer?.stop()
   }
 }
 
-interface UpgradedSide {
-  socket: Duplex
-  rest: Buffer | undefined
-}
+type UpgradedSide = { socket: Duplex; rest: Buffer | undefined }
 
 /** Apart from the request, of which nothing is held any longer. */
 function joinUpgraded(
@@ -364,6 +385,7 @@ function joinUpgraded(
 ): void {
   const tunnel = new Tunnel(client.socket, upstream.socket, {
     ...(capture && { fromClient: (chunk) => capture.requestData(chunk), fromUpstream: (chunk) => capture.responseData(chunk) }),
+    onDefect: (error) => tools.onDefect(error),
     onClose({ sentBytes, receivedBytes, isWhole }) {
       untrack()
       if (isWhole) capture?.end([])
@@ -373,23 +395,4 @@ function joinUpgraded(
   })
   const untrack = tools.track(tunnel)
   tunnel.start(client.rest, upstream.rest)
-}
-
-function pacer(rate: number, flow: Flow, deliver: (chunk: Buffer) => void): Pacer {
-  return createPacer(
-    rate,
-    deliver,
-    () => flow.hold(),
-    () => flow.release(),
-  )
-}
-
-export function causeOf({ code, cause }: Failure): string {
-  return cause === undefined ? code : `${code}: ${cause}`
-}
-
-/** What a token that could not be read means to the one who asked. */
-export function tokenFailure(error: unknown): Failure {
-  const { code, message, hint } = toErrorShape(error)
-  return { status: 502, code, message, cause: 'no token for the upstream', hint }
 }

@@ -7,6 +7,8 @@ export interface HealthBook {
   /** The upstream answered after `ms` to its first header. */
   proven(time: number, ms: number): void
   read(openConnections: number): DependencyHealth
+  /** Something went wrong that was no request. */
+  fail(message: string): void
   /** Another upstream: nothing is proved of it. */
   reset(): void
 }
@@ -35,6 +37,10 @@ export function createHealthBook(): HealthBook {
       latencies.add(ms)
       state = 'ready'
       provenAt = time
+    },
+    fail(message) {
+      state = 'failing'
+      lastError = { time: Date.now(), message }
     },
     read(openConnections) {
       return {

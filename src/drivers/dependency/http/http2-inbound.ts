@@ -12,6 +12,8 @@ const WINDOW = 1_048_576
 export function createHttp2Side(options: {
   serve(inbound: Inbound): void
   refuse(inbound: Inbound, error: MalformedError): void
+  /** A mistake in the proxy's own code; it has cost a stream. */
+  onDefect(error: unknown): void
   maxHeadBytes: number
 }): { serve(socket: Duplex): void; close(): void } {
   const server: Http2Server = createServer({
@@ -38,8 +40,7 @@ export function createHttp2Side(options: {
       options.serve(inbound)
     } catch (error) {
       if (error instanceof MalformedError) return options.refuse(inbound, error)
-      // A defect of ours costs this stream, and not the daemon.
-      process.emitWarning(error as Error)
+      options.onDefect(error)
       inbound.reset()
     }
   })

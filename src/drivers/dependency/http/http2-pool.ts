@@ -68,7 +68,6 @@ class Http2Outbound implements Outbound {
   private waiting: Buffer[] = []
   private atEnd: readonly string[] | undefined
   private isPaused = false
-  private hasAnswerBegun = false
   private trailers: string[] = []
 
   constructor(session: Promise<ClientHttp2Session>, dialer: Dialer, head: OutboundHead, listener: OutboundListener) {
@@ -129,24 +128,15 @@ class Http2Outbound implements Outbound {
       this.listener?.onInterim(answerOf(interim, raw)),
     )
     stream.once('response', (answer: IncomingHttpHeaders, flags: number, raw: string[]) => {
-      this.hasAnswerBegun = true
       const said = answer['content-length']
       // With the stream's end (gRPC's answer of trailers only) there is nothing to come.
       const isBodiless = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0
       const length = isBodiless ? 'none' : said === undefined ? 'unknown' : Number(said)
       this.listener?.onAnswer(answerOf(answer, raw), length)
+      this.readBody(stream)
     })
     stream.on('trailers', (_trailers: unknown, _flags: number, raw: string[]) => (this.trailers = toRawHeaders(raw)))
-    stream.on('data', (chunk: Buffer) => this.listener?.onAnswerData(chunk))
     stream.on('drain', () => this.listener?.onOutboundDrain())
-    stream.once('end', () => {
-      if (!this.hasAnswerBegun || stream.rstCode !== 0) return
-      const { listener } = this
-      this.listener = undefined
-      listener?.onAnswerEnd(this.trailers)
-      // An answer before the request's end: what is left of it has no reader.
-      if (!stream.writableEnded) stream.close(constants.NGHTTP2_NO_ERROR)
-    })
     stream.once('error', (error: Error) => this.fail(brokenFailure(this.dialer.upstream, error)))
     stream.once('close', () =>
       this.fail(
@@ -161,6 +151,20 @@ class Http2Outbound implements Outbound {
     this.waiting = []
     if (this.atEnd) stream.end()
     else if (hadWaiting) this.listener.onOutboundDrain()
+    if (this.isPaused) stream.pause()
+  }
+
+  /** Only once the head was told: what came with it in one piece would be told first. */
+  private readBody(stream: ClientHttp2Stream): void {
+    stream.once('end', () => {
+      if (stream.rstCode !== 0) return
+      const { listener } = this
+      this.listener = undefined
+      listener?.onAnswerEnd(this.trailers)
+      // An answer before the request's end: what is left of it has no reader.
+      if (!stream.writableEnded) stream.close(constants.NGHTTP2_NO_ERROR)
+    })
+    stream.on('data', (chunk: Buffer) => this.listener?.onAnswerData(chunk))
     if (this.isPaused) stream.pause()
   }
 

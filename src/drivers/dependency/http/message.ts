@@ -80,6 +80,8 @@ export interface OutboundListener {
   onUpgraded(head: ResponseHead, socket: Duplex, rest: Buffer | undefined): void
   onOutboundDrain(): void
   onFailure(failure: OutboundFailure): void
+  /** A mistake in the proxy's own code while the request was under way; it was not caught where it was made. */
+  onDefect(error: unknown): void
 }
 
 export interface OutboundFailure {

@@ -9,6 +9,7 @@ import { createBrowserGuard, namesOf, type BrowserGuard } from './browser-guard.
 import { createCourse, retireCourse, type Course, type CourseTools } from './course.ts'
 import { createDeadlines } from './deadlines.ts'
 import { createHealthBook } from './health.ts'
+import { wordsOfDefect } from './failure-words.ts'
 import { createHttp2Side } from './http2-inbound.ts'
 import type { Inbound } from './message.ts'
 import type { MalformedError } from './head.ts'
@@ -28,6 +29,8 @@ export interface HttpDependencyOptions {
   /** Preferred; another is taken when it is not free. */
   port?: number
   onEvent(event: DependencyEvent): void
+  /** A mistake in the proxy's own code. It has cost one connection or request; health says it too. */
+  onDefect?(error: unknown): void
   /** Absent: TLS is not spoken to services. */
   authority?: Authority
   /** Asks for the token of `rules.auth`. */
@@ -72,11 +75,16 @@ export async function openHttpDependency(setting: DependencySetting, options: Ht
     health.note(event)
     options.onEvent(event)
   }
+  const onDefect = (error: unknown): void => {
+    health.fail(wordsOfDefect(error))
+    options.onDefect?.(error)
+  }
   const toolsOf = (of: Course, guard: BrowserGuard): ServeTools => ({
     deadlines,
     random: options.random ?? Math.random,
     browserGuard: guard,
     onEvent,
+    onDefect,
     proven: (ms) => {
       if (of.upstream?.pool === course.upstream?.pool) health.proven(Date.now(), ms)
     },
@@ -96,7 +104,7 @@ export async function openHttpDependency(setting: DependencySetting, options: Ht
   const onMalformed = (inbound: Inbound, error: MalformedError): void =>
     refuseMalformed(inbound, error.message, error.status, course, serveTools)
 
-  const http2 = createHttp2Side({ serve: onRequest, refuse: onMalformed, maxHeadBytes: MAX_HEAD_BYTES })
+  const http2 = createHttp2Side({ serve: onRequest, refuse: onMalformed, onDefect, maxHeadBytes: MAX_HEAD_BYTES })
   const connectionOptions: ServiceConnectionOptions = {
     serve: onRequest,
     refuse: onMalformed,
@@ -105,6 +113,7 @@ export async function openHttpDependency(setting: DependencySetting, options: Ht
       socket.unshift(first)
       http2.serve(socket)
     },
+    onDefect,
     onReleased: (connection) => connections.delete(connection),
     maxHeadBytes: MAX_HEAD_BYTES,
     maxFields: MAX_FIELDS,
@@ -159,10 +168,11 @@ export async function openHttpDependency(setting: DependencySetting, options: Ht
       serveTools = toolsOf(course, browserGuard)
       if (before.upstream?.pool !== course.upstream?.pool) health.reset()
       keepPools(course)
-      const retired = retireCourse(before, course)
-      if (!retired) return
+      // What could not be written of a recording is no failure of the setting that follows: its health says it.
+      const over = retireCourse(before, course)?.catch((error: Error) => health.fail(error.message))
+      if (!over) return
+      const retired = over.finally(() => retiring.delete(retired))
       retiring.add(retired)
-      void retired.finally(() => retiring.delete(retired))
     },
     health: () => health.read(tunnels.size + (course.upstream?.pool.openConnections ?? 0)),
     async close() {

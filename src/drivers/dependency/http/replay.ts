@@ -134,8 +134,17 @@ function drainOf(socket: Duplex): Promise<void> {
   })
 }
 
+/** What the guard refuses is not recorded either, before it is excepted. */
+export function howToRecordWrite(name: string, { details }: Failure): string {
+  const allow = (details as { allow?: string } | undefined)?.allow
+  const how = allow === undefined ? 'send it in its plain form' : 'add the last line to it in service.yaml, then'
+  const line = allow === undefined ? '' : `\n${allow.trimEnd()}`
+  return `it is a write, and ${name} is read-only; to record it, ${how}: shiv start && shiv proxy mode ${name} record${line}`
+}
+
 /** Nothing that was recorded fits, in the form in which the service is told. */
-export function unmatchedFailure({ message, nearest, difference, hint }: Unmatched): Failure {
+export function unmatchedFailure({ message, nearest, difference, hint: usual }: Unmatched, ownHint?: string): Failure {
+  const hint = ownHint ?? usual
   return {
     status: 502,
     code: 'PROXY_UNMATCHED',

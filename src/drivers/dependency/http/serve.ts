@@ -5,12 +5,14 @@ import type { Course, UpstreamParts } from './course.ts'
 import type { Failure } from './failure.ts'
 import { drawFate, type Fate } from './faults.ts'
 import { Account } from './account.ts'
-import { Forwarding, causeOf, tokenFailure, type ForwardingTools } from './forwarding.ts'
+import { causeOf, tokenFailure } from './failure-words.ts'
+import { Forwarding, type ForwardingTools } from './forwarding.ts'
 import { guard } from './guard.ts'
 import type { Inbound } from './message.ts'
 import { breakerOpen, faultFailure, grpcOnly, noUpstream, tooLargeToKeep } from './own-failures.ts'
 import { answerProblem, isGrpc } from './problem.ts'
-import { replay, unmatchedFailure } from './replay.ts'
+import { isDefect } from '../stream/defect.ts'
+import { howToRecordWrite, replay, unmatchedFailure } from './replay.ts'
 import { replayedInbound } from './replayed-inbound.ts'
 
 export interface ServeTools extends ForwardingTools {
@@ -94,9 +96,10 @@ class Serving {
       const { kind, ...counts } = result
       return this.account.tell({ ...counts, outcome: OUTCOMES[kind], servedBy: 'recording' })
     }
-    if (!goesOn) return this.refuse(unmatchedFailure(result.unmatched), 'recording')
     const { name, protocol, access } = course.setting
     const forbidden = guard(inbound, name, protocol, access)
+    if (!goesOn)
+      return this.refuse(unmatchedFailure(result.unmatched, forbidden && howToRecordWrite(name, forbidden)), 'recording')
     if (forbidden) return this.refuse(forbidden, 'guard')
     if (result.body === undefined) return this.refuse(tooLargeToKeep(), 'nobody')
     this.toUpstream(fate, exchange, replayedInbound(inbound, result.body))
@@ -152,6 +155,7 @@ class Serving {
       },
     })
     work().catch((error: unknown) => {
+      if (isDefect(error)) this.tools.onDefect(error)
       if (!this.isGone) this.refuse({ ...tokenFailure(error), cause: 'the recording' }, 'nobody')
     })
   }

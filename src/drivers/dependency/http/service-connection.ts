@@ -19,6 +19,8 @@ export interface ServiceConnectionOptions {
   refuse(inbound: Inbound, error: MalformedError): void
   /** The first bytes are HTTP/2's; nothing of the connection was consumed, `first` is to be read before the rest. */
   serveHttp2(socket: Duplex, first: Buffer): void
+  /** A mistake in the proxy's own code; it has cost this connection. */
+  onDefect(error: unknown): void
   /** The first bytes are TLS's; as above. Absent: TLS is not spoken here, and what begins so is no request. */
   serveTls?(socket: Duplex, first: Buffer): void
   /** The connection is closed, or was given away. */
@@ -128,8 +130,8 @@ export class ServiceConnection implements RequestConnection {
         }
       }
     } catch (error) {
-      if (!(error instanceof MalformedError)) throw error
-      this.onMalformed(error)
+      if (error instanceof MalformedError) this.hear(() => this.onMalformed(error))
+      else this.onDefect(error)
     } finally {
       this.isProcessing = false
     }
@@ -212,27 +214,42 @@ export class ServiceConnection implements RequestConnection {
     this.options.refuse(inbound, error)
   }
 
+  private hear(work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      this.onDefect(error)
+    }
+  }
+
+  private onDefect(error: unknown): void {
+    this.options.onDefect(error)
+    this.socket.destroy()
+  }
+
   /** The head did not come in time. */
   refuseSlowHead(): void {
-    if (this.isInHead) this.onMalformed(new MalformedError('the head of the request did not come in time', 408))
+    const late = new MalformedError('the head of the request did not come in time', 408)
+    if (this.isInHead) this.hear(() => this.onMalformed(late))
     else this.socket.destroy()
   }
 
   private readonly onEnd = (): void => {
     this.hasEnded = true
     if (this.isDiscarding) return void this.socket.destroy()
-    if (this.current !== undefined) return this.current.onHalfClosed()
+    const { current } = this
+    if (current !== undefined) return this.hear(() => current.onHalfClosed())
     if (this.pending === undefined) this.outlet.end()
     else this.process()
   }
 
-  private readonly onDrain = (): void => this.current?.onDrain()
+  private readonly onDrain = (): void => this.hear(() => this.current?.onDrain())
 
   private readonly onError = (): void => void this.socket.destroy() // 'close' follows, and tells who waits
 
   private readonly onClose = (): void => {
     clearTimeout(this.lingering)
-    this.current?.onGone()
+    this.hear(() => this.current?.onGone())
     this.current = undefined
     this.options.onReleased(this)
   }

@@ -5,6 +5,8 @@ export interface TunnelHooks {
   fromClient?(chunk: Buffer): void | Promise<void>
   fromUpstream?(chunk: Buffer): void | Promise<void>
   /** Both directions are over; `isWhole` when both were ended and nothing broke. */
+  /** A mistake in the proxy's own code; the tunnel is closed. */
+  onDefect(error: unknown): void
   onClose(counts: { sentBytes: number; receivedBytes: number; isWhole: boolean }): void
 }
 
@@ -75,6 +77,17 @@ export class Tunnel {
     kept.then(goOn, goOn)
   }
 
+  /** Runs what an event wants; a mistake in it costs this tunnel. */
+  hear(work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      this.hooks.onDefect(error)
+      this.client.destroy()
+      this.upstream.destroy()
+    }
+  }
+
   end(side: Duplex): void {
     this.ended += 1
     this.other(side).end()
@@ -93,7 +106,7 @@ export class Tunnel {
 }
 
 function onData(this: Side, chunk: Buffer): void {
-  this[TUNNEL]?.pass(chunk, this)
+  this[TUNNEL]?.hear(() => this[TUNNEL]?.pass(chunk, this))
 }
 
 function onDrain(this: Side): void {
@@ -109,5 +122,5 @@ function onError(this: Side): void {
 }
 
 function onClose(this: Side): void {
-  this[TUNNEL]?.closed(this)
+  this[TUNNEL]?.hear(() => this[TUNNEL]?.closed(this))
 }

@@ -117,7 +117,7 @@ export class UpstreamConnection implements Outbound, BodyReader {
     try {
       this.read(chunk)
     } catch (error) {
-      if (!(error instanceof MalformedError)) throw error
+      if (!(error instanceof MalformedError)) return this.onDefect(error)
       this.fail(invalidAnswer(this.upstream, error.message))
     }
   }
@@ -203,6 +203,13 @@ export class UpstreamConnection implements Outbound, BodyReader {
   private readonly onClose = (): void => {
     this.fail(brokenFailure(this.upstream, this.lastError))
     this.onFree(this, false)
+  }
+
+  private onDefect(error: unknown): void {
+    const { listener } = this
+    this.listener = undefined
+    this.socket.destroy()
+    listener?.onDefect(error)
   }
 
   private fail(failure: Failure): void {

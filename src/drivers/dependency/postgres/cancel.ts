@@ -9,7 +9,7 @@ import { CODE, opening } from '../../postgres/messages.ts'
 export interface CancelKeys {
   /** A key of ours for a session: process and secret, 8 bytes. */
   give(session: Session, upstream: Upstream): { key: Buffer; forget(): void }
-  /** Asks the upstream to cancel what the session of that key (hex) does. A key that nobody has does nothing. */
+  /** Asks the upstream to cancel what the session of that key (hex) does, within `dialMs` or not at all. A key that nobody has does nothing. */
   cancel(key: string, dialMs: number, signal: AbortSignal): Promise<void>
 }
 
@@ -28,11 +28,13 @@ export function createCancelKeys(): CancelKeys {
     async cancel(key, dialMs, signal) {
       const found = sessions.get(key)
       if (found === undefined) return
-      const fresh = await dial(found.upstream, DEFAULT_PORT, dialMs, signal)
+      // What cancels is over in no time, or not worth waiting for.
+      const either = AbortSignal.any([signal, AbortSignal.timeout(dialMs)])
+      const fresh = await dial(found.upstream, DEFAULT_PORT, dialMs, either)
       try {
-        const socket = await encrypt(fresh, found.upstream, signal)
+        const socket = await encrypt(fresh, found.upstream, either)
         socket.write(opening(CODE.cancel, found.session.key))
-        await ended(socket, signal)
+        await ended(socket, either)
       } finally {
         fresh.destroy()
       }

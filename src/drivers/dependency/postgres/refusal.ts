@@ -12,13 +12,12 @@ export const MARK = 'shiv_refused_'
 /** What the client is told of a statement that did not pass. */
 export function refusalFields(setting: DependencySetting, summary: string, refusal: Refusal): ErrorFields {
   const { name, upstream } = setting
-  const allowed = refusal.function ? `allow: [{ path: ${refusal.function}, why: … }]` : 'access: read_write'
-  const how = refusal.function ? ' A function that only reads may also be declared STABLE there.' : ''
+  const how = refusal.function ? ` If ${refusal.function} only reads, declare it STABLE there.` : ''
   return {
     severity: 'ERROR',
     code: READ_ONLY_STATE,
     message: `shiv refused ${summary}: ${upstream?.label ?? name} is read-only here, and ${refusal.why}`,
-    hint: `To let it through, in service.yaml: dependencies: [{ ${name}: { ${allowed} } }].${how}`,
+    hint: `To let it through, write read_only: false under ${name} in service.yaml.${how}`,
   }
 }
 

@@ -126,7 +126,7 @@ export class GrpcPlayer implements Player {
   ): Extract<PlayerAnswer, { unmatched: unknown }>['unmatched'] {
     const same = lines.find((line) => line.command === path)
     const [other] = lines.filter((line) => line.command.split('/')[1] === path.split('/')[1])
-    const hint = `record it: set the mode of ${this.#dependency} to record, and call it again`
+    const hint = `shiv proxy mode ${this.#dependency} record`
     if (same === undefined) {
       const nearest = other === undefined ? {} : { nearest: other.command }
       return {

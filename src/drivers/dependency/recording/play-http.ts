@@ -154,7 +154,7 @@ export class HttpPlayer implements Player {
   }
 
   #hint(): string {
-    return `record it: set the mode of ${this.#dependency} to record, and send it again`
+    return `shiv proxy mode ${this.#dependency} record`
   }
 }
 

@@ -72,7 +72,7 @@ export function createCommandGuard(setting: DependencySetting, table: CommandTab
         if (!isPair && !isWhole && passing.size < MOST_NAMES && written.length < 64) passing.set(written, fate)
         return fate
       }
-      const how = `To let it through: access: read_write with ${dependency} in service.yaml`
+      const how = `To let it through, write read_only: false under ${dependency} in service.yaml`
       const text = `READONLY shiv refused ${name.toUpperCase()}: ${place} is read-only here, and ${why}. ${how}`
       return { kind: 'answer', name, answer: errorLine(text), refusedWhy: why }
     },

@@ -13,6 +13,7 @@ import {
 } from '../stream/open-stream.ts'
 import { isDefect } from '../stream/defect.ts'
 import { secure } from '../stream/secure.ts'
+import { admitClient } from './admit-client.ts'
 import { type CommandTable, readCommandTable } from './commands.ts'
 import { converse } from './converse.ts'
 import { createLeg } from './leg.ts'
@@ -22,6 +23,8 @@ import { RedisProtocolError } from './split-commands.ts'
 import { ask, errorLine } from '../../redis/resp.ts'
 
 const DEFAULT_PORT = 6379
+/** How long a client may take to show its password. */
+const OPENING_MS = 60_000
 /** How long the server's word on its commands holds. */
 const FRESH_MS = 60_000
 
@@ -47,6 +50,8 @@ async function serveClient(connection: Connection, tables: Map<string, KnownTabl
   const { dialMs, writeMs } = deadlinesOf(setting)
   const gone = abortWhenClosed(client, closed)
   try {
+    const isLetIn = await admitClient(client, setting, AbortSignal.any([gone.signal, AbortSignal.timeout(OPENING_MS)]))
+    if (!isLetIn) return
     const signal = AbortSignal.any([gone.signal, AbortSignal.timeout(dialMs)])
     const upstream = await openConnection(setting, signal)
     const table = isGuarded(setting) ? await tableOf(upstream, setting, tables, signal) : undefined

@@ -15,7 +15,7 @@ export interface Carried {
   retired: AbortSignal
   /** Nothing is under way, and no transaction open. */
   isIdle(): boolean
-  /** The last words to the client for something thrown; undefined for a defect, which is thrown on. */
+  /** The last words to the client for something thrown; undefined for a defect, with which the promise rejects. */
   dismiss(error: unknown): Buffer | undefined
   /** What client and upstream are told when the connection is retired. */
   farewell(): { client: Buffer; upstream: Buffer } | undefined
@@ -28,10 +28,10 @@ export interface Carried {
 /** How long a client may take to close when its connection is over. */
 const LINGER_MS = 5_000
 
-/** Carries both directions with back-pressure until either side ends. Resolves when it is over. */
+/** Carries both directions with back-pressure until either side ends. Resolves when it is over; rejects for a defect, with the upstream closed. */
 export function carryBothWays(carried: Carried): Promise<void> {
   const { client, upstream, writeMs, retired, isIdle } = carried
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     let stall: NodeJS.Timeout | undefined
     let isOver = false
     const end = (by: 'client' | 'upstream' | undefined, cause: string): void => {
@@ -60,13 +60,21 @@ export function carryBothWays(carried: Carried): Promise<void> {
       }
       end(undefined, 'the dependency leads elsewhere')
     }
+    /** The client is left to whoever hears of it. */
+    const broken = (error: Error): void => {
+      isOver = true
+      clearTimeout(stall)
+      retired.removeEventListener('abort', retire)
+      upstream.destroy()
+      reject(error)
+    }
     const carry = (work: (chunk: Buffer) => void, from: Duplex, to: Duplex) => (chunk: Buffer) => {
       if (isOver) return
       try {
         work(chunk)
       } catch (error) {
         const words = carried.dismiss(error)
-        if (words === undefined) throw error
+        if (words === undefined) return broken(error as Error)
         client.write(words)
         return end('client', (error as Error).message)
       }

@@ -13,6 +13,8 @@ export interface OpenOptions {
   /** Taken if it is free. */
   port?: number
   onEvent(event: DependencyEvent): void
+  /** A mistake in the proxy's own code. It has cost one connection; health says it too. */
+  onDefect?(error: unknown): void
   /** How long a proof of the upstream holds before a probe asks for another; 15 s. */
   probeEveryMs?: number
 }
@@ -103,6 +105,7 @@ export async function openStream(
   const fail = (client: Duplex, error: Error): void => {
     const { code, message } = toErrorShape(error)
     const cause = error instanceof ShivError ? message : `${code}: ${message}`
+    if (!(error instanceof ShivError)) options.onDefect?.(error)
     book.record(setting, {
       summary: 'CONNECT',
       began: performance.now(),

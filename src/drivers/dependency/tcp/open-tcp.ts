@@ -19,7 +19,7 @@ function refuseReadOnly({ name, access, mode }: DependencySetting): void {
   throw new ShivError(`${name} is read-only, and what speaks plain tcp cannot be kept from writing.`, {
     code: 'DEPENDENCY_TCP_UNGUARDED',
     exit: 2,
-    hint: `say what it speaks (type: postgres, type: redis), or that it may be written to: access: read_write`,
+    hint: `say what it speaks (type: postgres, type: redis), or that it may be written to: read_only: false`,
   })
 }
 

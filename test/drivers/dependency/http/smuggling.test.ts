@@ -271,6 +271,9 @@ async function readByUs(bytes: Buffer, step: number): Promise<Read[]> {
       inbound.end([])
     },
     serveHttp2: (socket) => void socket.destroy(),
+    onDefect(error) {
+      throw error
+    },
     onReleased() {},
     maxHeadBytes: 16_000,
     maxFields: 100,

@@ -224,7 +224,7 @@ test('a request that was not recorded is refused with the nearest one and what d
     message: 'No recorded GET /invoices has this query.',
     nearest: 'GET /invoices?page=2&size=10',
     difference: ['query page: "3", recorded "2"', 'query size: missing, recorded "10"', 'query sort: "up", not recorded'],
-    hint: 'record it: set the mode of billing to record, and send it again',
+    hint: 'shiv proxy mode billing record',
   })
   expect(amount).toMatchObject({
     message: 'No recorded POST /orders has this body.',

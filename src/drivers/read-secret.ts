@@ -1,5 +1,5 @@
 import { execa } from 'execa'
-import { ShivError } from '../../core/errors.ts'
+import { ShivError } from '../core/errors.ts'
 import type { Caller } from './caller.ts'
 
 /** A login that waits for a person would wait for ever. */
@@ -14,7 +14,7 @@ const LONGEST = 1_000_000
 export async function readSecret(
   argv: string[],
   caller: Caller,
-  options: { what: string; signal: AbortSignal; environment?: Record<string, string> },
+  options: { what: string; signal: AbortSignal; environment?: Record<string, string>; hint?: string },
 ): Promise<string> {
   const [file = '', ...args] = argv
   const result = await execa(file, args, {
@@ -34,6 +34,9 @@ export async function readSecret(
   throw failed(file, options.what, {
     reason: reasonOf(result),
     evidence: result.stderr.split('\n').filter(Boolean).slice(-5).map(withoutSecrets),
+    hint:
+      options.hint ??
+      'run the command that shiv.yaml names yourself; it must print the credential and nothing else, without asking',
   })
 }
 
@@ -49,10 +52,14 @@ function withoutSecrets(line: string): string {
   return line.replaceAll(/[A-Za-z0-9+/_.=~-]{20,}/g, '***').slice(0, 300)
 }
 
-function failed(file: string, what: string, { reason, evidence }: { reason: string; evidence: string[] }): ShivError {
+function failed(
+  file: string,
+  what: string,
+  { reason, evidence, hint }: { reason: string; evidence: string[]; hint: string },
+): ShivError {
   return new ShivError(`${what} could not be had from ${file}: ${reason}.`, {
     code: 'DEPENDENCY_COMMAND_FAILED',
-    hint: 'run the command that shiv.yaml names yourself; it must print the credential and nothing else, without asking',
+    hint,
     evidence,
   })
 }
