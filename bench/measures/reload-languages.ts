@@ -20,9 +20,10 @@ export async function reloadLanguages(count = 50): Promise<Row[]> {
     await writeTree(bench.folder, {
       'shiv.yaml': `name: bench\ncluster: { name: ${cluster} }\n`,
       ...fastifyService('fast-cold', 'reload: { spare: none }\n'),
-      ...fastifyService('fast-spare'),
+      ...fastifyService('fast-spare', 'reload: { preload: [fastify] }\n'),
       ...goService('going'),
       ...pythonService('snake'),
+      ...pythonService('snake-spare', 'reload: { preload: [http.server] }\n'),
     })
     for (const name of ['fast-cold', 'fast-spare'])
       await execa('npm', ['install', '--package-lock-only', '--no-audit', '--no-fund'], { cwd: join(bench.folder, name) })
@@ -36,6 +37,7 @@ export async function reloadLanguages(count = 50): Promise<Row[]> {
     const spare = await loops('fast-spare', 'server.js', fastifyServer)
     const go = await loops('going', 'version.go', goVersion)
     const python = await loops('snake', 'version.py', pythonVersion)
+    const pythonSpare = await loops('snake-spare', 'version.py', pythonVersion)
     const bareFastify = await bareFastifyStarts(join(bench.folder, 'fast-cold'))
     const bareGo = await bareGoBuilds(join(bench.folder, 'going'))
     const barePython = await barePythonStarts()
@@ -43,7 +45,7 @@ export async function reloadLanguages(count = 50): Promise<Row[]> {
     return [
       above('loop, Fastify, kind, cold restart', cold, '`node server.js` until it listens', bareFastify, 60),
       {
-        measure: 'loop, Fastify, kind, warm spare',
+        measure: 'loop, Fastify, kind, warm spare, `preload: [fastify]`',
         unit: 'ms',
         samples: spare,
         aim: 'median ≤ 100 ms',
@@ -52,6 +54,7 @@ export async function reloadLanguages(count = 50): Promise<Row[]> {
       },
       above('loop, Go, kind', go, '`go build` of the same edit', bareGo, 120),
       above('loop, Python, kind', python, '`python -c pass` in its image', barePython, 90),
+      above('loop, Python, kind, `preload: [http.server]`', pythonSpare, '`python -c pass` in its image', barePython, 90),
       {
         measure: 'loop by hand, bare Node, kind: `docker build`, `kind load`, `kubectl set image`, rollout',
         unit: 'ms',
@@ -146,7 +149,7 @@ func main() {
 async function bareGoBuilds(folder: string): Promise<number[]> {
   const out = await mkdtemp(join(tmpdir(), 'shiv-bench-go-'))
   const build = () =>
-    execa('go', ['build', '-trimpath', '-buildvcs=false', '-o', join(out, 'app'), '.'], {
+    execa('go', ['build', '-trimpath', '-buildvcs=false', '-ldflags=-s -w', '-o', join(out, 'app'), '.'], {
       cwd: folder,
       env: { CGO_ENABLED: '0', GOOS: 'linux' },
     })
@@ -164,9 +167,9 @@ function pythonVersion(version: string): string {
   return `VERSION = "${version}"\n`
 }
 
-function pythonService(name: string): Record<string, string> {
+function pythonService(name: string, yaml = ''): Record<string, string> {
   return {
-    [`${name}/service.yaml`]: `name: ${name}\nlanguage: python\nscaling: { min_replicas: 1, max_replicas: 1 }\nobservability: { logging: plain }\n`,
+    [`${name}/service.yaml`]: `name: ${name}\nlanguage: python\nscaling: { min_replicas: 1, max_replicas: 1 }\nobservability: { logging: plain }\n${yaml}`,
     [`${name}/version.py`]: pythonVersion('first'),
     [`${name}/main.py`]: `import os
 import signal

@@ -28,7 +28,7 @@ export function compose(options: { home: string; redactor: Redactor; log: Log })
       const { HELPER_SCRIPTS } = await import('../plan/reload-helper.ts')
       return createProcessRuntime({
         home,
-        spareScript: HELPER_SCRIPTS['spare.cjs'],
+        spareScripts: { node: HELPER_SCRIPTS['spare.cjs'], python: HELPER_SCRIPTS['spare.py'] },
         serviceUrl: (workspace, service) => engine.serviceUrl(workspace, service),
         dependencyAddress: (runId, name) => engine.dependencyAddress(runId, name),
       })

@@ -113,10 +113,17 @@ export async function logsOf(
       await ask.emit({ kind: 'log', line: redactor.deep(line) })
       lines += 1
     }
+  } catch (error) {
+    // A run that is ended, and whose logs are deleted with it, is the end of following it.
+    if (!follow || !isEnding(shop, run)) throw error
   } finally {
     unlisten()
   }
   return { version: 1, lines }
+}
+
+function isEnding({ runs }: Workshop, { id, record }: Run): boolean {
+  return !runs.has(id) || record.state === 'stopping' || record.state === 'stopped'
 }
 
 /** Runs a command beside a service. */

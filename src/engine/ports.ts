@@ -137,9 +137,10 @@ export interface Runtime {
 export interface ReloadPort {
   /**
    * Where the working copy itself runs: does what its preset's preparation says is due, before `apply`, and then no overlay is needed. Throws the
-   * preparation's own error. Absent where files are copied into replicas.
+   * preparation's own error. `changed`: the only files, relative to the service's folder, that did since it last went well; absent where that is not known.
+   * Absent where files are copied into replicas.
    */
-  prepare?(plan: Plan, service: string, context: RunContext): Promise<void>
+  prepare?(plan: Plan, service: string, context: RunContext, changed?: ReadonlySet<string>): Promise<void>
   /**
    * Makes every replica hold the overlay and run it. Idempotent and declarative: a replica that comes later gets the newest order by itself,
    * for as long as the run is not released. Resolves when each has become ready or has failed; throws only when aborted.

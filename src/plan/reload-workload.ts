@@ -124,6 +124,7 @@ function helperEnv(
     SHIV_HEALTH_PORT: isServer && port !== undefined ? String(port) : undefined,
     SHIV_HEALTH_PATH: isServer ? health?.readinessPath : undefined,
     SHIV_SPARE: policy.spare,
+    SHIV_PRELOAD: policy.preload?.join(' '),
   }
   return Object.entries(wanted).flatMap(([name, value]) =>
     value === undefined || env.some((known) => known.name === name) ? [] : [{ name, value: escapeExpansion(value) }],

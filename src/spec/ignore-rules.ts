@@ -11,6 +11,8 @@ export interface IgnoreSources {
   rules: ReloadRule[]
   /** Absent where no image is built. */
   docker?: Omit<DockerIgnoreSource, 'root'>
+  /** Files below the root that shiv itself writes while the service runs: recordings. */
+  recordings?: readonly string[]
 }
 
 /** What of a service's folder is not watched. Paths are relative to it, with `/` between. */
@@ -22,17 +24,19 @@ export interface IgnoreRules {
 }
 
 /**
- * Puts the rules of all sources together. In this order the first that has a word on a path decides: names that are never a service's; the reload
+ * Puts the rules of all sources together. In this order the first that has a word on a path decides: names that are never a service's, and recordings; the reload
  * rules, by ignoring a path or by naming it; git's; Docker's. Files are read once: a change of one (`isIgnoreFile`) wants new rules.
  */
-export function compileIgnoreRules({ root, rules, docker }: IgnoreSources): IgnoreRules {
+export function compileIgnoreRules({ root, rules, docker, recordings = [] }: IgnoreSources): IgnoreRules {
   const reload = new ReloadIgnore(rules)
   const git = new GitIgnore(root)
   const image = docker && new DockerIgnore({ ...docker, root })
+  const recorded = new Set(recordings)
 
   const decide = (path: string, isFolder: boolean): (() => string) | undefined => {
     const always = alwaysIgnored(path.slice(path.lastIndexOf('/') + 1))
     if (always !== undefined) return () => `${always} (always)`
+    if (recorded.has(path.replace(BESIDE_RECORDING, ''))) return () => 'a recording of shiv proxy (always)'
     const mayGit = git.mayFind(path)
     const mayImage = image?.mayFind(path) ?? false
     if (!mayGit && !mayImage && !reload.mayIgnore(path)) return undefined
@@ -55,6 +59,9 @@ export function compileIgnoreRules({ root, rules, docker }: IgnoreSources): Igno
     },
   }
 }
+
+/** What stands beside a recording while it is written, and its bodies. */
+const BESIDE_RECORDING = /\.(?:journal|lock|bodies|\d+\.\d+\.tmp)$/
 
 /** Whether a change of this path changes what is ignored. */
 export function isIgnoreFile(path: string): boolean {

@@ -1,8 +1,10 @@
 /** How saves of a service's files become running code: the service's own rules before its preset's. */
 export interface ReloadPolicy {
   restart: ReloadRestart
-  /** A second process that has started up to the service's own code and waits for it. `node`: by a preloaded module. */
-  spare?: 'node'
+  /** A second process of this interpreter has started up to the service's own code and waits for it. */
+  spare?: 'node' | 'python'
+  /** Installed modules that the spare has loaded by then. */
+  preload?: string[]
   /** The old process serves until the new one is ready, where two can live side by side. */
   overlap: boolean
   /** Pages served through the front door reload by themselves. */
@@ -53,7 +55,8 @@ export type ReloadAction =
 
 /** What a preset says of reload. Templates of a rule's words: `${service.name}`, which is filled when a service is resolved, and `${out}`. */
 export interface ReloadDefaults extends Partial<Pick<ReloadPolicy, 'restart' | 'overlap' | 'browser' | 'test'>> {
-  spare?: 'node' | 'none'
+  spare?: 'node' | 'python' | 'none'
+  preload?: string[]
   rules: ReloadDefaultRule[]
 }
 

@@ -19,6 +19,12 @@ const restart = z
   .union([z.enum(['process', 'none']), closed({ signal })])
   .describe('process: end it and start it anew; none: it watches its own files; a signal: it reads its code again')
 
+const moduleName = rule(z.string(), isModule, {
+  code: 'SPEC_BAD_MODULE',
+  message: (value) => `"${value}" is not the name of an installed module`,
+  hint: 'write names as the code imports them, for example fastify, @fastify/cors or sqlalchemy.orm',
+}).meta({ minLength: 1 })
+
 const artefact = rule(z.string(), isArtefact, {
   code: 'SPEC_BAD_PATH',
   message: (value) => `"${value}" is neither in the service's folder nor in \${out}`,
@@ -40,8 +46,14 @@ const ruleFields = {
 const policyFields = {
   restart: restart.optional(),
   spare: z
-    .enum(['node', 'none'])
+    .enum(['node', 'python', 'none'])
     .describe('A second process, started up to the service’s own code, waits for it; none takes back what the preset says')
+    .optional(),
+  preload: z
+    .array(moduleName)
+    .describe(
+      'Installed modules that the spare loads before its turn; they must not mind to be loaded before the service’s own first line',
+    )
     .optional(),
   overlap: z.boolean().describe('The old process serves until the new one is ready').optional(),
   browser: z.boolean().describe('Pages served through the front door reload by themselves').optional(),
@@ -70,6 +82,11 @@ export const reload = z.union([
 export type WrittenReload = Exclude<z.infer<typeof reload>, false | 'off'>
 export type WrittenDefaults = z.infer<typeof reloadDefaults>
 export type WrittenRule = NonNullable<WrittenDefaults['rules']>[number]
+
+/** A file of the service's own begins with a dot or a slash. */
+function isModule(name: string): boolean {
+  return /^@?[A-Za-z0-9_][\w.@/:~-]*$/.test(name) && !name.split('/').includes('..')
+}
 
 function isArtefact(path: string): boolean {
   const inside = path.startsWith('${out}/') ? path.slice('${out}/'.length) : path

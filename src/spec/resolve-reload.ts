@@ -21,10 +21,18 @@ export async function resolveReload(
   const presetWorkdir = build.kind === 'preset' ? preset?.build.workdir : undefined
   const writtenWorkdir = written.workdir ?? presetWorkdir
   const workdir = writtenWorkdir && posix.resolve('/', writtenWorkdir)
-  const { restart, spare, overlap, browser, test } = { ...defaults, ...ownSettings(written) }
+  const { restart, spare = 'none', preload = [], overlap, browser, test } = { ...defaults, ...ownSettings(written) }
+  if (spare === 'none' && written.preload !== undefined) {
+    draft.faultAtKey(['reload', 'preload'], {
+      code: 'SPEC_NO_SPARE',
+      message: '"preload" has no meaning without a spare that loads it',
+      hint: 'add spare: node or spare: python to reload, or remove preload',
+    })
+  }
   return {
     restart: restart ?? 'process',
-    ...(spare === 'node' && { spare }),
+    ...(spare !== 'none' && { spare }),
+    ...(spare !== 'none' && preload.length > 0 && { preload }),
     overlap: overlap ?? false,
     browser: browser ?? false,
     ...(test !== undefined && { test }),

@@ -16,7 +16,7 @@ import { openShiv, readRun, shivBin, tinyService, writeTree, type OwnShiv } from
 import { startStagingApi, type StagingApi } from '../support/staging/api-server.ts'
 import { createAuthority } from '../support/authority.ts'
 import { startBilling, type Billing } from '../support/staging/billing.ts'
-import { ordersIn } from '../support/staging/orders.ts'
+import { ordersIn } from '../support/staging/orders-in.ts'
 import { callerProgram } from '../support/staging/workspace.ts'
 
 const TOKEN = 'staging-token-0123456789abcdef'
@@ -207,7 +207,7 @@ describe('switched while everything runs', () => {
       const { exitCode, stderr } = await attempt(['proxy', ...words, '--json'])
       return [exitCode, (JSON.parse(String(stderr)) as { error: { code: string } }).error.code]
     }
-    expect(await codeOf('mode', 'users', 'record')).toEqual([2, 'DEPENDENCY_MODE_UNSUPPORTED'])
+    expect(await codeOf('mode', 'users', 'replay')).toEqual([2, 'RECORDING_MISSING'])
     expect(await codeOf('mode', 'ledger', 'local')).toEqual([2, 'DEPENDENCY_NO_LOCAL'])
     expect(await codeOf('mode', 'biling', 'local')).toEqual([2, 'DEPENDENCY_UNKNOWN'])
     expect(await codeOf('mode', 'billing', 'locl')).toEqual([2, 'CLI_BAD_VALUE'])

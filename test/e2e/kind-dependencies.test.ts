@@ -5,7 +5,7 @@ import type { DependencyStatus } from '../../src/wire/messages.ts'
 import { acquireCluster, testClusterName, whyNoCluster, type TestCluster } from '../support/cluster.ts'
 import { openShiv, readRun, tinyService, writeTree, type OwnShiv } from '../support/own-shiv.ts'
 import { makeStaging, STAGING, type StagingCluster } from '../support/staging/cluster.ts'
-import { ordersIn } from '../support/staging/orders.ts'
+import { ordersIn } from '../support/staging/orders-in.ts'
 import { callerProgram } from '../support/staging/workspace.ts'
 
 const why = whyNoCluster()

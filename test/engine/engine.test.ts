@@ -373,6 +373,26 @@ test('restart and exec of a database say that it is one', async () => {
   await expect(engine.exec({ ...target(['letters']), argv: ['ls'] }, ask())).rejects.toMatchObject({ exit: 2, message })
 })
 
+test('following a run that is purged elsewhere ends with it; a failure while it lives is told', async () => {
+  await engine.start(params(), ask())
+  let lose: ((error: Error) => void) | undefined
+  // eslint-disable-next-line require-yield -- it fails before its first line
+  fakes.process.logs = async function* logs() {
+    await new Promise<never>((_, reject) => (lose = reject))
+  }
+  const follow = () => engine.logs({ ...target(), sources: [], follow: true }, ask())
+  const told = follow()
+  await expect.poll(() => lose).toBeDefined()
+  lose!(new Error('the disk is gone'))
+  lose = undefined
+  await expect(told).rejects.toThrow('the disk is gone')
+  const ended = follow()
+  await expect.poll(() => lose).toBeDefined()
+  await engine.stop({ ...target(), purge: true }, ask())
+  lose!(new Error('ENOENT: the logs are deleted'))
+  expect(await ended).toEqual({ version: 1, lines: 0 })
+})
+
 test('logs of a name that nothing has are refused, not empty', async () => {
   await engine.start(params(), ask())
   const logs = (source: string) => engine.logs({ ...target(), sources: [source], follow: false }, ask())

@@ -246,6 +246,16 @@ export const CASES: FaultCase[] = [
     faults: ['SPEC_BAD_SIGNAL 3:30'],
   },
   {
+    title: 'preloads of what is not installed',
+    files: one('reload: { preload: [fastify, ./src/routes.js, "node_modules/../x"] }\n'),
+    faults: ['SPEC_BAD_MODULE 3:30', 'SPEC_BAD_MODULE 3:47'],
+  },
+  {
+    title: 'a preload that no spare loads',
+    files: one('reload: { spare: none, preload: [fastify] }\n'),
+    faults: ['SPEC_NO_SPARE 3:24'],
+  },
+  {
     title: 'globs that are wrong',
     files: one('reload:\n  rules:\n    - { files: [../lib/**, /etc/x, "!a", ./b, "", "x[", "y{a,b"], do: ignore }\n'),
     faults: [

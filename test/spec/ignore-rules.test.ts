@@ -66,6 +66,24 @@ describe("names that are never a service's", () => {
   })
 })
 
+test('recordings, and what stands beside them, are ignored by their place; other JSON lines are not', () => {
+  const { whyIgnored } = compileIgnoreRules({ root, rules: [sync('**')], recordings: ['recordings/users.jsonl', 'kept/cache'] })
+  const told = 'a recording of shiv proxy (always)'
+  for (const path of [
+    'recordings/users.jsonl',
+    'recordings/users.jsonl.journal',
+    'recordings/users.jsonl.lock',
+    'recordings/users.jsonl.12.3.tmp',
+    'kept/cache',
+    'kept/cache.journal',
+    'kept/cache.7.1.tmp',
+  ])
+    expect([path, whyIgnored(path, false)]).toEqual([path, told])
+  expect(whyIgnored('kept/cache.bodies', true)).toBe(told)
+  for (const path of ['fixtures/users.jsonl', 'users.jsonl', 'recordings/other.jsonl', 'kept/cache.ts'])
+    expect([path, whyIgnored(path, false)]).toEqual([path, undefined])
+})
+
 describe("git's rules", () => {
   test('say where they stand: of the root, of folders below, of folders above up to the repository, and exclude', () => {
     root = join(base, 'services/shop')

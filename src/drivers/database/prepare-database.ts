@@ -69,7 +69,8 @@ export async function prepareDatabase(
     env,
     ...(user && { user }),
     ports: { [database.type]: port },
-    hash: hashOf([argv, text, env]),
+    // The server is named in full: another shell's PATH is no other database.
+    hash: hashOf([argv, text, { ...env, PATH: undefined }]),
     stop: { signal: engine.preset.stop, graceMs: STOP_GRACE_MS },
     health: databaseHealth(database, credentials, port),
     beforeStart: async () => {

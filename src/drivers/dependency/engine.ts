@@ -63,10 +63,13 @@ function createProxyEngine(caller: Caller): ProxyEngine {
     },
     async check(setting) {
       // A recording that is missing or broken would be told by every request instead.
-      const isPlayed = setting.protocol === 'http' || setting.protocol === 'grpc'
-      if (!isPlayed || setting.mode !== 'replay') return
-      const { openExchange } = await import('./recording/open-exchange.ts')
-      await (await openExchange(setting)).close()
+      const { mode, protocol } = setting
+      if (mode !== 'replay' || protocol === 'tcp') return
+      const isCommands = protocol === 'postgres' || protocol === 'redis'
+      const exchange = isCommands
+        ? await (await import('./recording/commands.ts')).openCommands(setting)
+        : await (await import('./recording/open-exchange.ts')).openExchange(setting)
+      await exchange.close()
     },
   }
 }

@@ -101,13 +101,19 @@ export function createClient(access: Access): KubeClient {
   const client: KubeClient = {
     access,
     async call<T>(verb: Verb, path: string, options: CallOptions = {}) {
-      const text = await retryStale(verb, async () => {
-        const answer = await open(verb, path, calls, options)
+      const work = async (agent: Agent): Promise<string> => {
+        const answer = await open(verb, path, agent, options)
         const body = await readText(answer)
         if (!isSuccess(answer)) throw new KubeApiError(answer.statusCode ?? 0, body, path)
         return body
-      })
-      return JSON.parse(text) as T
+      }
+      return JSON.parse(
+        await retryStale(
+          verb,
+          () => work(calls),
+          () => work(streams),
+        ),
+      ) as T
     },
     async stream(path, signal) {
       const answer = await open('GET', path, streams, { signal })
@@ -122,14 +128,14 @@ export function createClient(access: Access): KubeClient {
   return client
 }
 
-/** A kept connection may have been closed by the server just as we wrote: reads and idempotent writes are sent once more. */
-async function retryStale(verb: Verb, work: () => Promise<string>): Promise<string> {
+/** Kept connections may have been closed by the server just as we wrote: reads and idempotent writes are sent once more, on a fresh one. */
+async function retryStale(verb: Verb, work: () => Promise<string>, afresh: () => Promise<string>): Promise<string> {
   try {
     return await work()
   } catch (error) {
     const cause = error instanceof ShivError ? (error.cause as NodeJS.ErrnoException | undefined) : undefined
     if (verb === 'POST' || (cause?.code !== 'ECONNRESET' && cause?.code !== 'EPIPE')) throw error
-    return work()
+    return afresh()
   }
 }
 

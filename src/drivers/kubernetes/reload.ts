@@ -2,6 +2,7 @@ import type { ReloadOrder, ReloadPort, ReplicaOutcome, RunContext, Verification 
 import type { Plan } from '../../plan/types.ts'
 import { tellingLine } from '../../core/telling-line.ts'
 import type { Put, Run, Wish } from '../sync/channel.ts'
+import { SharedFrames } from '../sync/shared-frames.ts'
 import { deleteObject } from './apply.ts'
 import type { KubeClient } from './client.ts'
 import { runLabel } from './namespace.ts'
@@ -83,6 +84,7 @@ export function createKubernetesReload(session: (plan: Plan, context: RunContext
         const outcomes = await bringAll(run, sites, wish, order, signal)
         return { replicas: [...outcomes, ...unreachable(run, service)] }
       } finally {
+        wish.frames?.close()
         for (const { channel } of sites) channel.converge(wish)
         if (ground !== undefined) keep(run, plan, ground, service, wish, context)
       }
@@ -209,7 +211,8 @@ function notAsked(replica: string, cause: string): Verification {
 
 function wishOf({ overlay, mark, sequence, restart, service }: ReloadOrder): Wish {
   const how = typeof restart === 'string' ? restart : restart.signal.replace(/^SIG/, '')
-  return { overlay, mark, sequence, how, seconds: service.health?.startupSeconds ?? STARTUP_SECONDS }
+  const seconds = service.health?.startupSeconds ?? STARTUP_SECONDS
+  return { overlay, mark, sequence, how, seconds, frames: new SharedFrames() }
 }
 
 /** Calls `done` when what it returns was called `count` times. */

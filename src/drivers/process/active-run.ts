@@ -8,6 +8,7 @@ import type { ProcessSpec } from './process-spec.ts'
 import { Reloads } from './reloads.ts'
 import { removeRecord } from './records.ts'
 import { replicaOf } from './seats.ts'
+import type { SpareScripts } from './spare.ts'
 import { Spares } from './spares.ts'
 import { Supervisor } from './supervise.ts'
 
@@ -35,12 +36,12 @@ export class ActiveRun {
   readonly reloads = new Reloads()
   readonly spares: Spares
 
-  constructor(plan: Plan, context: RunContext, addresses: Addresses, spareScript?: string) {
+  constructor(plan: Plan, context: RunContext, addresses: Addresses, spareScripts: SpareScripts = {}) {
     this.plan = plan
     this.context = context
     this.addresses = addresses
     this.clock = new LogClock(context.runDir)
-    this.spares = new Spares(context.runDir, spareScript)
+    this.spares = new Spares(context.runDir, spareScripts)
   }
 
   /** Puts a supervisor in charge of a replica; it does nothing yet. */
@@ -113,14 +114,14 @@ export class ActiveRun {
 
   /** Has a spare wait for the next reload of a service that wants one, once what runs has had its moment. */
   prepareSpare(name: string): void {
-    const { spare, overlap } = this.service(name)?.reload ?? {}
+    const { spare, preload, overlap } = this.service(name)?.reload ?? {}
     if (spare === undefined) return
     this.reloads.whenQuiet(`${name} spare`, SPARE_PAUSE_MS, () => {
       const first = this.supervisors.get(`${name}.1`)
       if (first?.state !== 'ready') return
       // As the successor's command will be.
       const argv = overlap ? first.spec.argv.map((word) => word.replace(/^--inspect=/, '--inspect-port=')) : first.spec.argv
-      this.spares.prepare({ ...first.spec, argv }).catch((error: unknown) => {
+      this.spares.prepare({ ...first.spec, argv }, { interpreter: spare, preload }).catch((error: unknown) => {
         const { code, message, hint } = toErrorShape(error)
         this.context.emit({ kind: 'warning', code, message, ...(hint !== undefined && { hint }) })
       })

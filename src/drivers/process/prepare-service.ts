@@ -11,7 +11,7 @@ import { baseEnvironment } from './base-environment.ts'
 import { listFiles, matchFiles } from './list-files.ts'
 import { runToEnd } from './run-to-end.ts'
 import { pathOf } from './service-environment.ts'
-import { fillTemplate, fillTemplates } from './templates.ts'
+import { fillTemplates } from './templates.ts'
 
 type PrepareStep = ServicePlan['language']['process']['prepare'][number]
 
@@ -24,19 +24,28 @@ export function outFolder(context: RunContext, service: ServicePlan): string {
 
 /**
  * Runs the preset's steps that are due: whose inputs' content changed since their last success, or whose output is missing.
- * What they made stands in the service's own folder, so `home` remembers it beyond the run and its purge.
+ * What they made stands in the service's own folder, so `home` remembers it beyond the run and its purge. Where `changed` says which files did since
+ * all of it last went well, no other file is looked at.
  * Throws PROCESS_TOOL_MISSING (with the preset's hint) and PROCESS_PREPARE_FAILED (with the step's last lines).
  */
-export async function prepareService(service: ServicePlan, context: RunContext, home: string): Promise<void> {
+export async function prepareService(
+  service: ServicePlan,
+  context: RunContext,
+  home: string,
+  changed?: ReadonlySet<string>,
+): Promise<void> {
   const out = outFolder(context, service)
   const env = baseEnvironment(context.environment, 'tool')
   env['PATH'] = pathOf(service, out, env['PATH'])
-  needTools(service, env['PATH'])
   const { prepare } = service.language.process
+  const stamps = join(home, 'prepared', context.runId)
+  const isSettled = (step: PrepareStep) =>
+    isDone(step, { service, stamps, out }) && matchFiles([...changed!], step.inputs).length === 0
+  if (changed !== undefined && prepare.every(isSettled)) return
+  needTools(service, env['PATH'])
   if (prepare.length === 0) return
   const files = listFiles(service.root, (path) => prepare.some(({ outputs }) => outputs.includes(path)))
-  for (const step of prepare)
-    await runIfDue(step, { service, context, stamps: join(home, 'prepared', context.runId), out, env, files })
+  for (const step of prepare) await runIfDue(step, { service, context, stamps, out, env, files })
 }
 
 function needTools(service: ServicePlan, path: string): void {
@@ -59,16 +68,20 @@ interface Work {
   files: string[]
 }
 
+/** It went well, for whatever inputs, and what it made is still there. */
+function isDone(step: PrepareStep, place: Pick<Work, 'service' | 'stamps' | 'out'>): boolean {
+  const stamp = stampOf(step, place)
+  return existsSync(stamp) && readFileSync(stamp, 'utf8').endsWith(WITHOUT_OUTPUT) !== hasOutputs(step, place)
+}
+
 async function runIfDue(step: PrepareStep, work: Work): Promise<void> {
   const { service, context, stamps, out, env, files } = work
   const values = { out, 'service.name': service.name }
   const where = `prepare of the preset ${service.language.name}`
   const argv = fillTemplates(step.run, values, where)
-  const stamp = join(stamps, `${service.name}.${step.name.replaceAll(/[^A-Za-z0-9]+/g, '-')}`)
+  const stamp = stampOf(step, work)
   const wanted = hashInputs(service.root, matchFiles(files, step.inputs), argv)
-  const outputs = step.outputs.map((output) => fillTemplate(output, values, where))
-  const missing = outputs.some((output) => !existsSync(isAbsolute(output) ? output : join(service.root, output)))
-  if ((await readStamp(stamp)) === stampText(wanted, missing)) return
+  if ((await readStamp(stamp)) === stampText(wanted, hasOutputs(step, work))) return
   // A step that fails may have changed its outputs all the same (tsc writes what it complains of): whatever comes next, it is due.
   rmSync(stamp, { force: true })
   await context.step(`${service.name}: ${step.name}`, async () => {
@@ -78,12 +91,26 @@ async function runIfDue(step: PrepareStep, work: Work): Promise<void> {
   })
   mkdirSync(stamps, { recursive: true, mode: 0o700 })
   // A step that makes none of its outputs (`npm run build --if-present` without such a script) has had its turn all the same.
-  const made = outputs.every((output) => existsSync(isAbsolute(output) ? output : join(service.root, output)))
-  await writeFileAtomic(stamp, stampText(wanted, !made))
+  await writeFileAtomic(stamp, stampText(wanted, hasOutputs(step, work)))
 }
 
-function stampText(hash: string, withoutOutput: boolean): string {
-  return withoutOutput ? `${hash} without output` : hash
+const WITHOUT_OUTPUT = ' without output'
+
+function stampText(hash: string, hasOutput: boolean): string {
+  return hasOutput ? hash : `${hash}${WITHOUT_OUTPUT}`
+}
+
+function stampOf(step: PrepareStep, { stamps, service }: Pick<Work, 'stamps' | 'service'>): string {
+  return join(stamps, `${service.name}.${step.name.replaceAll(/[^A-Za-z0-9]+/g, '-')}`)
+}
+
+function hasOutputs(step: PrepareStep, { service, out }: Pick<Work, 'service' | 'out'>): boolean {
+  const filled = fillTemplates(
+    step.outputs,
+    { out, 'service.name': service.name },
+    `prepare of the preset ${service.language.name}`,
+  )
+  return filled.every((output) => existsSync(isAbsolute(output) ? output : join(service.root, output)))
 }
 
 async function readStamp(path: string): Promise<string | undefined> {

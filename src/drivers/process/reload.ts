@@ -25,8 +25,8 @@ export interface ReloadTools {
 /** Hot reload of processes: the working copy is what runs, so nothing is sent; an order is obeyed by starting anew. */
 export function reloadPort(tools: ReloadTools): ReloadPort {
   return {
-    async prepare(plan, service, context) {
-      await prepareService(needService(plan, service), context, tools.home)
+    async prepare(plan, service, context, changed) {
+      await prepareService(needService(plan, service), context, tools.home, changed)
     },
     async apply(plan, order, context) {
       const run = await tools.needRun(plan, context)

@@ -36,7 +36,8 @@ export async function removeRun(
   for (const [, folder] of folders)
     for (const file of ['server.conf', 'password', 'data.new']) await rm(join(folder, file), { recursive: true, force: true })
   await rm(join(runDir, 'processes'), { recursive: true, force: true })
-  for (const made of ['inspect.cjs', 'spare.cjs', 'spare']) await rm(join(runDir, made), { recursive: true, force: true })
+  for (const made of ['inspect.cjs', 'spare.cjs', 'spare.py', 'spare'])
+    await rm(join(runDir, made), { recursive: true, force: true })
   if (!options.purge) return
   await removeDatabaseFolders(options.place)
   for (const name of ['data', 'out', 'logs', 'credentials.json', 'cron.json'])

@@ -15,6 +15,7 @@ import { reloadPort } from './reload.ts'
 import { readRecords } from './records.ts'
 import { removeRun } from './remove.ts'
 import { restartService } from './restart.ts'
+import type { SpareScripts } from './spare.ts'
 
 export interface ProcessRuntimeOptions {
   /** `shivHome()`: ports.json and the engines' copies live there. */
@@ -23,8 +24,8 @@ export interface ProcessRuntimeOptions {
   serviceUrl?(workspace: string, service: string): string | undefined
   /** Where a run's proxy of a dependency listens; undefined while it does not. */
   dependencyAddress?(runId: string, name: string): DependencyAddress | undefined
-  /** The preload by which a spare `node` waits for its turn; without it there are no spares. */
-  spareScript?: string
+  /** By interpreter the program by which a spare waits for its turn; without one there is none. */
+  spareScripts?: SpareScripts
 }
 
 /** The embedded runtime: services as child processes, databases from embedded or installed servers, no container. */
@@ -39,7 +40,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
   const enter = (plan: Plan, context: RunContext): ActiveRun => {
     makePrivateFolder(context.runDir)
     const addresses = { databases: new Map(), services: new Map(), serviceUrl: () => undefined, dependency: () => undefined }
-    const run = runs.get(context.runId) ?? new ActiveRun(plan, context, addresses, options.spareScript)
+    const run = runs.get(context.runId) ?? new ActiveRun(plan, context, addresses, options.spareScripts)
     run.plan = plan
     run.context = context
     runs.set(context.runId, run)

@@ -1,10 +1,13 @@
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { launch, type Launched, type LaunchOptions } from './launch.ts'
 import type { ProcessIdentity } from '../../core/process-identity.ts'
 import { replicaOf } from './seats.ts'
 import type { ProcessSpec } from './process-spec.ts'
-import { spareKey, startSpare, type Spare } from './spare.ts'
+import { startSpare, type Spare, type SpareScripts } from './spare.ts'
+import { spareCommand, type SpareCommand, type SpareWish } from './spare-command.ts'
+
+const FILES = { node: 'spare.cjs', python: 'spare.py' }
 
 /** The spares of a run, one a service: for its first replica. They end with this daemon; what became of one by then is a process as any other. */
 export class Spares {
@@ -12,17 +15,17 @@ export class Spares {
   private isOpen = true
   private preparing: Promise<void> = Promise.resolve()
   private readonly runDir: string
-  private readonly script: string | undefined
+  private readonly scripts: SpareScripts
+  private readonly wishes = new Map<string, SpareWish>()
 
-  /** Without a `script`, the preload's text, there are none. */
-  constructor(runDir: string, script: string | undefined) {
+  constructor(runDir: string, scripts: SpareScripts) {
     this.runDir = runDir
-    this.script = script
+    this.scripts = scripts
   }
 
   /** Makes sure that a spare waits for the next process like this one. */
-  prepare(spec: ProcessSpec): Promise<void> {
-    const mine = this.preparing.then(() => this.replaceSpare(spec))
+  prepare(spec: ProcessSpec, wish: SpareWish): Promise<void> {
+    const mine = this.preparing.then(() => this.replaceSpare(spec, wish))
     this.preparing = mine.catch(() => {}) // told to who asked
     return mine
   }
@@ -40,7 +43,10 @@ export class Spares {
   ): Promise<Launched> {
     const spare = this.spares.get(spec.source)
     const fits =
-      replicaOf(spec.id) === `${spec.source}.1` && spare !== undefined && !spare.hasEnded() && spare.key === spareKey(spec)
+      replicaOf(spec.id) === `${spec.source}.1` &&
+      spare !== undefined &&
+      !spare.hasEnded() &&
+      spare.key === this.commandOf(spec)?.key
     if (!fits) return launch(options, onSpawned)
     this.spares.delete(spec.source)
     const launched = spare.go(options)
@@ -57,17 +63,31 @@ export class Spares {
     await Promise.all(all.map((spare) => spare.end()))
   }
 
-  private async replaceSpare(spec: ProcessSpec): Promise<void> {
-    const key = spareKey(spec)
+  private async replaceSpare(spec: ProcessSpec, wish: SpareWish): Promise<void> {
+    this.wishes.set(spec.source, wish)
+    const command = this.commandOf(spec)
     const before = this.spares.get(spec.source)
-    if (this.script === undefined || key === undefined || !this.isOpen || (before?.key === key && !before.hasEnded())) return
+    if (command === undefined || !this.isOpen || (before?.key === command.key && !before.hasEnded())) return
     this.spares.delete(spec.source)
     await before?.end()
-    const path = join(this.runDir, 'spare.cjs')
-    writeFileSync(path, this.script, { mode: 0o600 })
-    const spare = await startSpare(spec, path, this.runDir)
-    if (spare === undefined) return
+    mkdirSync(this.folder, { recursive: true, mode: 0o700 })
+    writeFileSync(this.scriptOf(wish), this.scripts[wish.interpreter]!, { mode: 0o600 })
+    const spare = await startSpare(spec, command, this.folder, this.runDir)
     if (this.isOpen) this.spares.set(spec.source, spare)
     else await spare.end()
+  }
+
+  private commandOf(spec: ProcessSpec): SpareCommand | undefined {
+    const wish = this.wishes.get(spec.source)
+    if (wish === undefined || this.scripts[wish.interpreter] === undefined) return undefined
+    return spareCommand(spec, wish, this.scriptOf(wish), this.folder)
+  }
+
+  private scriptOf({ interpreter }: SpareWish): string {
+    return join(this.runDir, FILES[interpreter])
+  }
+
+  private get folder(): string {
+    return join(this.runDir, 'spare')
   }
 }

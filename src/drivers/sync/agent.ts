@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { openPlain } from '../../core/plain-file.ts'
+import { closeSync, readFileSync } from 'node:fs'
+import { openPlainSync } from '../../core/plain-file.ts'
 import { type Answer, type Hello, createAnswerReader, hashesOf } from './answers.ts'
 import type { Frame } from './frame.ts'
 import { type SendableFile, causeOf } from './source.ts'
@@ -124,7 +125,7 @@ export async function openAgent(transport: Transport): Promise<Agent> {
     async apply(sequence, mark, frame, onSent) {
       const refused = new Map<string, string>()
       const asked = new Set(frame.files.map(({ path }) => path))
-      const lone = frame.lone && (await readLone(frame.lone, frame.sent))
+      const lone = frame.lone && readLone(frame.lone, frame.sent)
       if (lone instanceof Error) return { refused, broken: causeOf(lone) }
       const parts = async function* () {
         if (lone !== undefined) {
@@ -174,13 +175,16 @@ export async function openAgent(transport: Transport): Promise<Agent> {
   }
 }
 
-async function readLone(
-  { path, file }: SendableFile,
-  sent: Map<string, string>,
-): Promise<{ head: string; bytes: Buffer } | Error> {
+/** At once: it is small, and each wait for the thread pool would be one of the loop. */
+function readLone({ path, file }: SendableFile, sent: Map<string, string>): { head: string; bytes: Buffer } | Error {
   try {
-    const handle = await openPlain(file.source as string)
-    const bytes = await handle.readFile().finally(() => handle.close())
+    const descriptor = openPlainSync(file.source as string)
+    let bytes: Buffer
+    try {
+      bytes = readFileSync(descriptor)
+    } finally {
+      closeSync(descriptor)
+    }
     sent.set(path, createHash('sha256').update(bytes).digest('hex'))
     const umask = (0o666 & ~file.mode).toString(8).padStart(4, '0')
     return { head: `${bytes.length} ${umask}\n${path}\0`, bytes }

@@ -2,9 +2,9 @@ import { join } from 'node:path/posix'
 import { setImmediate as yieldToOthers } from 'node:timers/promises'
 import type { Overlay } from '../../engine/ports.ts'
 import type { Agent } from './agent.ts'
-import { frameOf } from './frame.ts'
 import { type Known, differences, keyOf } from './holding.ts'
-import { type SendableFile, inspectSource } from './source.ts'
+import { SharedFrames } from './shared-frames.ts'
+import type { SendableFile } from './source.ts'
 
 export interface Brought {
   /** Cause by absolute path. */
@@ -18,7 +18,7 @@ const INSPECTIONS = 200
 
 /**
  * Makes a container hold an overlay, as far as it lets us, and notes in `known` what it holds then. `stamps`: the times that files were
- * given before, by path.
+ * given before, by path. `frames`: of the order, where other containers are given it too.
  */
 export async function bring(
   agent: Agent,
@@ -26,13 +26,14 @@ export async function bring(
   known: Known,
   stamps: Map<string, number>,
   onSent?: () => void,
+  frames = new SharedFrames(),
 ): Promise<Brought> {
   const refused = new Map<string, string>()
   const files: SendableFile[] = []
   const wanted = differences(known, wish.overlay)
   for (const [index, [path, file]] of wanted.entries()) {
     if (index % INSPECTIONS === INSPECTIONS - 1) await yieldToOthers()
-    const source = inspectSource(wish.root, path, file)
+    const source = frames.inspect(wish.root, path, file)
     if ('cause' in source) refused.set(path, source.cause)
     else files.push(stamped(source, stamps))
   }
@@ -40,9 +41,16 @@ export async function bring(
 
   const taken: Brought['taken'] = []
   const send = async (part: readonly SendableFile[], isLast: boolean, onSent?: () => void): Promise<void> => {
-    const frame = frameOf(part)
+    const frame = frames.frame(part)
     const mark = isLast && refused.size === 0 ? wish.mark : undefined
     const applied = await agent.apply(wish.sequence, mark, frame, onSent)
+    if (applied.broken !== undefined && frame.unread.size > 0) {
+      for (const [path, cause] of frame.unread) refused.set(join(wish.root, path), cause)
+      return send(
+        part.filter(({ path }) => !frame.unread.has(path)),
+        isLast,
+      )
+    }
     if (applied.broken !== undefined) return sendInHalves(part, isLast, applied.broken)
     for (const { path, file } of part) {
       const place = join(wish.root, path)

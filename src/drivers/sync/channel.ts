@@ -5,6 +5,7 @@ import { type Brought, bring, prove } from './bring.ts'
 import { createChange } from './change.ts'
 import { stayConnected } from './connection.ts'
 import { type Known, allOf, learn } from './holding.ts'
+import type { SharedFrames } from './shared-frames.ts'
 import type { Transport } from './transport.ts'
 
 /** What a container is to hold and run. */
@@ -16,6 +17,8 @@ export interface Wish {
   how: string
   /** How long the service may take until it answers. */
   seconds: number
+  /** Shared with other containers that are given the same, as long as it is open. */
+  frames?: SharedFrames
 }
 
 export type Put =
@@ -121,7 +124,8 @@ export function createChannel(options: ChannelOptions): Channel {
         const aim = wish
         const isRetry = retry.isDue && held.sequence === aim.sequence
         retry.isDue = false
-        brought = await bring(to, { root: options.root, ...aim }, known, stamps, sentListeners.get(aim))
+        const frames = isRetry ? undefined : aim.frames
+        brought = await bring(to, { root: options.root, ...aim }, known, stamps, sentListeners.get(aim), frames)
         refused = brought.refused
         held = { mark: refused.size === 0 ? aim.mark : undefined, sequence: aim.sequence }
         if (isWaiting && held.mark !== undefined) {

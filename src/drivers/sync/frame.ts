@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { closeSync, readSync } from 'node:fs'
 import { basename, dirname } from 'node:path/posix'
 import { openPlain, openPlainSync } from '../../core/plain-file.ts'
-import type { SendableFile } from './source.ts'
+import { type SendableFile, causeOf } from './source.ts'
 import { TAR_END, tarHeader, tarPadding } from './tar-entry.ts'
 
 /** At most so many files are renamed by one command, which bounds the length of its command line. */
@@ -17,6 +17,8 @@ export interface Frame {
   readonly files: readonly SendableFile[]
   /** Of what was really sent, by path; complete when `chunks` ended. A file that shrank meanwhile is not in it, and the replica refuses the frame. */
   readonly sent: Map<string, string>
+  /** Files that could not be read when their turn came, with the cause. The replica refuses the frame. */
+  readonly unread: Map<string, string>
   chunks(): AsyncGenerator<Buffer>
   /** The file when there is one only and it is small and plain: it may be sent without a tar around it. */
   readonly lone: SendableFile | undefined
@@ -42,9 +44,11 @@ export function frameOf(files: readonly SendableFile[]): Frame {
   })
   const sizes = [...headers].map(([{ sizeBytes }, header]) => header.length + sizeBytes + tarPadding(sizeBytes).length)
   const sent = new Map<string, string>()
+  const unread = new Map<string, string>()
   return {
     files,
     sent,
+    unread,
     lone: files.length === 1 ? files.find(isPlain) : undefined,
     sizeBytes: [...lists.map(({ length }) => length), ...sizes, TAR_END.length].reduce((sum, size) => sum + size, 0),
     async *chunks() {
@@ -54,7 +58,7 @@ export function frameOf(files: readonly SendableFile[]): Frame {
         for (const [file, header] of headers) {
           // A header of ones is none: the replica's tar gives up, and nothing of the frame is put in its place.
           yield isWhole ? header : Buffer.alloc(header.length, 0xff)
-          if (file.link === undefined) isWhole = (yield* contentOf(file, sent)) && isWhole
+          if (file.link === undefined) isWhole = (yield* contentOf(file, { sent, unread })) && isWhole
           yield tarPadding(file.sizeBytes)
         }
         yield isWhole ? TAR_END : Buffer.alloc(TAR_END.length, 0xff)
@@ -70,7 +74,10 @@ function isPlain({ path, file, sizeBytes, link }: SendableFile): boolean {
 }
 
 /** Yields exactly `sizeBytes` bytes; returns whether the file had them. */
-async function* contentOf({ path, file, sizeBytes }: SendableFile, sent: Map<string, string>): AsyncGenerator<Buffer, boolean> {
+async function* contentOf(
+  { path, file, sizeBytes }: SendableFile,
+  { sent, unread }: Pick<Frame, 'sent' | 'unread'>,
+): AsyncGenerator<Buffer, boolean> {
   const whole = sizeBytes <= CHUNK_BYTES ? readWhole(file.source as string, sizeBytes) : undefined
   if (whole !== undefined) {
     sent.set(path, createHash('sha256').update(whole).digest('hex'))
@@ -79,7 +86,7 @@ async function* contentOf({ path, file, sizeBytes }: SendableFile, sent: Map<str
   }
   const hash = createHash('sha256')
   let left = sizeBytes
-  const handle = await openPlain(file.source as string).catch(() => undefined)
+  const handle = await openPlain(file.source as string).catch((error: unknown) => void unread.set(path, causeOf(error)))
   try {
     while (left > 0 && handle !== undefined) {
       const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(Math.min(CHUNK_BYTES, left)))

@@ -33,8 +33,9 @@ export function inspectSource(root: string, path: string, file: OverlayFile): So
       if (leaves(root, path, link)) return { cause: `it is a link that leaves the code folder: ${link}` }
       return { ...place, sizeBytes: 0, mtime, link }
     }
+    if (found.isFile()) return { ...place, sizeBytes: found.size, mtime }
     // Even to open a device may do something.
-    if (!found.isFile() && !found.isSymbolicLink() && !found.isDirectory()) throw new NotPlain('it is not a plain file')
+    if (!found.isSymbolicLink() && !found.isDirectory()) throw new NotPlain('it is not a plain file')
     const descriptor = openPlainSync(file.source)
     try {
       return { ...place, sizeBytes: fstatSync(descriptor).size, mtime }

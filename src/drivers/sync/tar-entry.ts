@@ -1,4 +1,5 @@
 const BLOCK = 512
+const ZEROS = Buffer.alloc(BLOCK)
 
 export interface TarEntry {
   /** `/` between its parts, without one at the beginning. */
@@ -24,7 +25,7 @@ export function tarHeader(entry: TarEntry): Buffer {
 
 /** The zeros after a file's bytes. */
 export function tarPadding(sizeBytes: number): Buffer {
-  return Buffer.alloc((BLOCK - (sizeBytes % BLOCK)) % BLOCK)
+  return ZEROS.subarray(0, (BLOCK - (sizeBytes % BLOCK)) % BLOCK)
 }
 
 /** Ends a tar stream. */
@@ -37,7 +38,8 @@ function longText(type: 'L' | 'K', text: Buffer): Buffer[] {
 }
 
 function header(type: string, name: Buffer, link: Buffer, { mode, mtime, sizeBytes }: Omit<TarEntry, 'name' | 'link'>): Buffer {
-  const block = Buffer.alloc(BLOCK)
+  // Of Node's pool, which `alloc` is not: there are thousands of them at once.
+  const block = Buffer.allocUnsafe(BLOCK).fill(0)
   name.copy(block, 0, 0, 100)
   block.write(octal(mode & 0o7777, 7), 100)
   block.write(octal(0, 7), 108)

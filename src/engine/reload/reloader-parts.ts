@@ -23,7 +23,7 @@ export interface ReloaderParts {
   /** Absolute path of a build rule's artefact. */
   artefact(service: ServicePlan, rule: BuildRule): string
   /** The runtime runs the working copy: nothing is copied, and its own preparation stands for build, install and image. */
-  prepare: ((service: ServicePlan, signal: AbortSignal) => Promise<void>) | undefined
+  prepare: ((service: ServicePlan, signal: AbortSignal, changed?: ReadonlySet<string>) => Promise<void>) | undefined
   apply(order: Omit<ReloadOrder, 'hold'>): Promise<ReloadOutcome>
   /** Asks the service through the front door; resolves when the answer came. */
   ask(service: string, signal: AbortSignal): Promise<void>

@@ -222,7 +222,9 @@ export class RunReloader {
         build: (service, rule, signal) => this.build(service, rule, signal),
         install: (service, rule, signal) => this.install(service, rule, signal),
         artefact: (service, rule) => artefactOf(service, rule, this.outFolder(service)),
-        prepare: reload.prepare && ((service, signal) => reload.prepare!(this.plan, service.name, parts.context(signal))),
+        prepare:
+          reload.prepare &&
+          ((service, signal, changed) => reload.prepare!(this.plan, service.name, parts.context(signal), changed)),
         apply: (order) => this.apply(order),
         ask: (name, signal) =>
           parts.ask(

@@ -42,6 +42,8 @@ export class ServiceReloader {
   private unread: string[] = []
   /** The last order did not reach everybody, or was given up: it is due again. */
   private isDue = false
+  /** Saved since the working copy was last prepared; undefined before that is known. */
+  private unprepared: Set<string> | undefined
   /** Loops in a row that a newer save put an end to. */
   private overtaken = 0
   private phase: 'idle' | 'early' | 'applied' = 'idle'
@@ -269,8 +271,10 @@ export class ServiceReloader {
     this.phase = 'idle'
     const isBuilt = this.parts.prepare !== undefined || work.builds.length > 0
     if (this.parts.prepare) {
+      for (const path of files) this.unprepared?.add(path)
       for (const rule of work.installs) await this.parts.install(this.service, rule, signal)
-      await this.parts.prepare(this.service, signal)
+      await this.parts.prepare(this.service, signal, this.unprepared)
+      this.unprepared = new Set()
     } else for (const rule of work.builds) await this.buildOne(rule, signal)
     if (isBuilt) trace.passed('built')
     const refused = this.parts.prepare ? [] : await this.takeAll(verdicts)

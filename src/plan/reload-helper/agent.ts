@@ -72,6 +72,7 @@ put() {
     return
   fi
   _refused=0 _folder=\${_path%/*}
+  note_module "$_path"
   if ! [ -d "$_folder" ] && ! _cause=$("$_busybox" mkdir -p -- "$_folder" 2>&1); then
     refuse "$_cause" "$_path"
   elif ! "$_busybox" mv -f -T -- "$_stage/f" "$_path" 2>/dev/null && ! move_one "$_stage/f" "$_path"; then

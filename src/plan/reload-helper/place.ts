@@ -8,12 +8,21 @@ import { script } from './script.ts'
 export const PLACE = script`
 # place_frame FRAME: calls \`refuse CAUSE PATH\` for each file that could not be put in its place or deleted.
 place_frame() {
-  if [ -s "$1/x" ]; then delete_all "$1/x"; fi
+  if [ -s "$1/x" ]; then
+    if "$_busybox" grep -qaE '/(node_modules|site-packages)/' "$1/x"; then note_module node_modules/; fi
+    delete_all "$1/x"
+  fi
   _index=0
   while IFS= read -r -d '' _target; do
+    note_module "$_target/"
     move_all "$1/$_index" "\${_target%"\${_target#?}"}" "\${_target#?}"
     _index=$((_index + 1))
   done <"$1/t"
+}
+
+# A spare may have loaded what is installed: it is not what the service would load.
+note_module() {
+  case /$1 in */node_modules/* | */site-packages/*) : >"$_home/outdated" ;; esac
 }
 
 delete_all() {

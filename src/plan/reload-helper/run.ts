@@ -62,6 +62,7 @@ start() {
   if [ -n "$_killer" ]; then kill -KILL "$_killer" 2>/dev/null; fi
   _killer=
   read -r _sequence _ 2>/dev/null <"$_home/mark" || _sequence=0
+  drop_outdated_spare
   if is_alive "\${_spare:-none}"; then
     echo go >&8
     _process=$_spare _is_spare=1
@@ -146,7 +147,7 @@ died_in_wait() { [ -n "$_is_spare" ] && read -t 0.001 _word <&8 && [ "$_word" = 
 exec 3>&2 2>/dev/null
 [ -p "$_home/nap" ] || "$_busybox" mkfifo "$_home/nap"
 exec 9<>"$_home/nap"
-"$_busybox" rm -f "$_home/agent" "$_home/restart" "$_home/prepare" "$_home"/go.*
+"$_busybox" rm -f "$_home/agent" "$_home/restart" "$_home/prepare" "$_home/outdated" "$_home"/go.*
 read -r _boot </proc/sys/kernel/random/uuid
 echo "$_boot" >"$_home/boot"
 tell_state waiting 0

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { Agent, request as httpRequest } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -287,6 +287,26 @@ describe.each([
     await world.runtime.remove(plan, { purge: false }, world.context())
     expect(findMarked(world.context().runDir)).toEqual([])
     expect(existsSync(join(world.context().runDir, 'spare'))).toBe(false)
+  })
+
+  test('a spare has preloaded what it is told to, as long as nothing is installed anew', async () => {
+    const text = (version: number) =>
+      `import { isSpare } from 'heavy'\n${at(version).replace('pid: process.pid', 'pid: isSpare')}`
+    const plan = planWith({ reload: { ...reload, preload: ['heavy'] } }, text(0))
+    const modules = join(plan.services[0]!.root, 'node_modules')
+    mkdirSync(join(modules, 'heavy'), { recursive: true })
+    writeFileSync(join(modules, 'heavy/package.json'), '{"type":"module","exports":"./main.js"}')
+    writeFileSync(join(modules, 'heavy/main.js'), 'export const isSpare = process.env.SHIV_SPARE_FIFO !== undefined')
+    await world.bring(plan)
+    expect(await ask()).toMatchObject({ version: 0, pid: false })
+    await until(() => spareOf(), 'a spare waits')
+    await world.reload(plan, text(1))
+    expect(await ask()).toMatchObject({ version: 1, pid: true })
+    for (const { id } of findMarked(world.context().runDir)) if (id.includes('.spare.')) served.add(id)
+    await until(() => spareOf(), 'another spare waits')
+    writeFileSync(join(modules, '.package-lock.json'), '{}')
+    await world.reload(plan, text(2))
+    expect(await ask()).toMatchObject({ version: 2, pid: false })
   })
 
   test('a spare that is gone is not missed', async () => {

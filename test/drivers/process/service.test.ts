@@ -129,6 +129,27 @@ describe('prepare steps', () => {
     expect(world.steps.filter((step) => step === 'web: count')).toHaveLength(3)
   })
 
+  test('in a loop look at nothing but what changed, what they made, and whether they went well', async () => {
+    const { root, plan } = prepared()
+    await world.runtime.reconcile(plan, world.context())
+    const prepare = (...changed: string[]) => world.runtime.reload!.prepare!(plan, 'web', world.context(), new Set(changed))
+    appendFileSync(join(root, 'src/deep/a.ts'), 'unseen')
+    await prepare('server.mjs', 'docs/src/a.ts')
+    expect(runs(root)).toBe(1)
+    await prepare('server.mjs', 'src/deep/a.ts')
+    expect(runs(root)).toBe(2)
+    rmSync(join(world.context().runDir, 'out', 'web', 'made'))
+    await prepare('server.mjs')
+    expect(runs(root)).toBe(3)
+    const before = readFileSync(join(root, 'count.cjs'), 'utf8')
+    writeFileSync(join(root, 'count.cjs'), 'process.exit(2)')
+    writeFileSync(join(root, 'package.lock'), '')
+    await failureOf(prepare('package.lock'))
+    writeFileSync(join(root, 'count.cjs'), before)
+    await prepare('server.mjs')
+    expect(runs(root)).toBe(4)
+  })
+
   test('that fail show the last lines of the step, and the service is not started', async () => {
     const { root, plan } = prepared()
     writeFileSync(join(root, 'count.cjs'), `console.error('src/a.ts(1,1): error TS2304: Cannot find name x'); process.exit(2)`)

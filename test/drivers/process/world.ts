@@ -1,3 +1,4 @@
+import { HELPER_SCRIPTS } from '../../../src/plan/reload-helper.ts'
 import { build } from 'esbuild'
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -26,25 +27,7 @@ export interface World {
   end(): Promise<void>
 }
 
-/** The least that a preload must do for a spare: wait at its FIFO for a line, and become what the line says. */
-const SPARE = `
-const { readSync, openSync } = require('node:fs')
-const { SHIV_SPARE_FIFO: fifo, SHIV_SPARE_CWD: cwd, SHIV_SPARE_INSPECT: inspect } = process.env
-if (fifo) {
-  const pipe = openSync(fifo, 'r')
-  const byte = Buffer.alloc(1)
-  let line = ''
-  while (!line.endsWith('\\n')) {
-    if (readSync(pipe, byte, 0, 1) === 0) process.exit(0)
-    line += byte.toString('latin1')
-  }
-  for (const name of Object.keys(process.env)) if (name.startsWith('SHIV_SPARE_')) delete process.env[name]
-  const { env } = JSON.parse(line.slice(3))
-  for (const [name, value] of Object.entries(env)) if (value === null) delete process.env[name]; else process.env[name] = value
-  process.chdir(cwd)
-  if (inspect) require('node:inspector').open(Number(inspect.split(':').at(-1)), '127.0.0.1')
-}
-`
+const spareScripts = { node: HELPER_SCRIPTS['spare.cjs'], python: HELPER_SCRIPTS['spare.py'] }
 
 export function createWorld(): World {
   const base = mkdtempSync(join(tmpdir(), 'shiv-process-'))
@@ -55,7 +38,7 @@ export function createWorld(): World {
   const contexts = new Map<string, RunContext>()
   const world: World = {
     home,
-    runtime: createProcessRuntime({ home, spareScript: SPARE }),
+    runtime: createProcessRuntime({ home, spareScripts }),
     events,
     steps,
     service(name, text) {
@@ -82,7 +65,7 @@ export function createWorld(): World {
       return context
     },
     again() {
-      world.runtime = createProcessRuntime({ home, spareScript: SPARE })
+      world.runtime = createProcessRuntime({ home, spareScripts })
       return world.runtime
     },
     async end() {

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -8,6 +8,8 @@ import { frameOf } from '../../../src/drivers/sync/frame.ts'
 import { freePort } from '../../support/free-port.ts'
 import { type Replica, type Supervised, busybox, createReplica, isAlive } from '../../support/replica.ts'
 
+const hasPython = spawnSync('python3', ['-c', 'pass']).status === 0
+if (!hasPython) console.log('skipped: a spare python needs python3, which is not installed')
 if (busybox === undefined) console.log('skipped: the replica scripts run with a static busybox (none here, and no image of it)')
 
 const server = (greeting: string, more = '') => `
@@ -267,13 +269,66 @@ describe.skipIf(busybox === undefined)('run.sh', () => {
       spared()
       await answering()
       const agent = await connect()
-      for (let sequence = 1; sequence <= 25; sequence++) {
+      for (let sequence = 1; sequence <= 10; sequence++) {
         await expect.poll(spareOf, { timeout: 10_000 }).toHaveLength(1)
         const [spare] = spareOf()
         save(server(`n${sequence}`))
         expect(await restart(agent, sequence)).toEqual({ state: 'ready', pid: spare })
         expect(await ask()).toBe(`n${sequence} ${spare}`)
       }
+    })
+
+    it.skipIf(!hasPython)('keeps one for python, with what it preloads', async () => {
+      const program = (greeting: string) => `
+import os, sys
+preloaded = "http.server" in sys.modules
+from http.server import BaseHTTPRequestHandler, HTTPServer
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(f"${greeting} {preloaded} {os.getpid()}".encode())
+    def log_message(self, *words): pass
+HTTPServer(("", int(os.environ["PORT"])), Handler).serve_forever()
+`
+      save(program('one'), 'main.py')
+      const python = execFileSync('python3', ['-c', 'import sys; print(sys.executable)'], { encoding: 'utf8' }).trim()
+      run([python, '-B', 'main.py'], { SHIV_SPARE: 'python', SHIV_PRELOAD: 'http.server' })
+      await answering()
+      expect(await ask()).toBe(`one False ${state()[2]}`)
+      const agent = await connect()
+      const waiting = () =>
+        execFileSync('pgrep', ['-P', String(service.process.pid), '-f', 'spare.py'], { encoding: 'utf8' })
+          .split('\n')
+          .filter(Boolean)
+      for (let sequence = 1; sequence <= 3; sequence++) {
+        const spares = () =>
+          waiting()
+            .map(Number)
+            .filter((pid) => String(pid) !== state()[2])
+        await expect.poll(() => spares().length, { timeout: 10_000 }).toBe(1)
+        const [spare] = spares()
+        save(program(`n${sequence}`), 'main.py')
+        expect(await restart(agent, sequence)).toEqual({ state: 'ready', pid: spare })
+        expect(await ask()).toBe(`n${sequence} True ${spare}`)
+      }
+    })
+
+    it('starts anew where something was installed since the spare started', async () => {
+      save(server('one'))
+      spared()
+      await answering()
+      const agent = await connect()
+      await expect.poll(spareOf, { timeout: 10_000 }).toHaveLength(1)
+      const [outdated] = spareOf()
+      const source = join(replica.image, 'main.js')
+      writeFileSync(source, 'exports.word = 1')
+      const file = { source, hash: '', mode: 0o644, sizeBytes: 0 }
+      await agent.apply(1, 'abc', frameOf([{ path: './node_modules/a/main.js', file, sizeBytes: 16, mtime: 1 }]))
+      expect(await restart(agent, 1)).toMatchObject({ state: 'ready' })
+      expect(await ask()).not.toContain(String(outdated))
+      expect(isAlive(outdated as number)).toBe(false)
+      await expect.poll(spareOf, { timeout: 10_000 }).toHaveLength(1)
     })
 
     it('starts anew where the spare is dead', async () => {

@@ -459,6 +459,28 @@ it('where the working copy itself runs, every kind of save prepares and restarts
   expect(orders[0]!.mark).not.toBe(orders[1]!.mark)
 })
 
+it('says what changed since the working copy was last prepared, once that is known, also over a preparation that failed', async () => {
+  const told: (string[] | undefined)[] = []
+  let isBroken = false
+  const prepare: ReloaderParts['prepare'] = async (_service, _signal, changed) => {
+    told.push(changed && [...changed])
+    if (isBroken) throw new ShivError('no', { code: 'PROCESS_PREPARE_FAILED' })
+  }
+  reloader = make({ prepare }, {})
+  await open()
+  save('a.js', 'two')
+  await until(() => loops.length === 1)
+  isBroken = true
+  save('b.js', 'two')
+  await until(() => loops.length === 2)
+  isBroken = false
+  save('a.js', 'three')
+  await until(() => loops.length === 3)
+  save('b.js', 'three')
+  await until(() => loops.length === 4)
+  expect(told).toEqual([undefined, ['b.js'], ['b.js', 'a.js'], ['b.js']])
+})
+
 describe('a file that says what is depended on', () => {
   const rule = { files: ['deps'], from: 'test', do: 'install' as const, run: ['npm', 'ci'], to: '/app' }
   const rules = {

@@ -1,18 +1,21 @@
 import { createServer, type ServerResponse } from 'node:http'
 import pg from 'pg'
+import { callGrpc } from './call-grpc.ts'
 import { askRedis } from '../../../src/drivers/database/redis-client.ts'
 
 /**
  * A service that does what it is asked to: calls what its variables name. `{ call: 'http', variable, method, path }`, `{ call: 'sql', variable, text }`,
- * `{ call: 'redis', variable, words }`; the answer says what came back, or why nothing did. `GET /stream/VARIABLE/PATH` hands an answer on as it comes.
+ * `{ call: 'redis', variable, words }`, `{ call: 'grpc', variable, path, text }`; the answer says what came back, or why nothing did. `GET /stream/VARIABLE/PATH` hands an answer on as it comes.
  */
 interface Wish {
-  call: 'http' | 'sql' | 'redis'
+  call: 'http' | 'sql' | 'redis' | 'grpc'
   variable: string
   method?: string
   path?: string
   text?: string
   words?: string[]
+  /** Of SQL: as a prepared statement. */
+  isPrepared?: boolean
 }
 
 async function serve(wish: Wish): Promise<unknown> {
@@ -21,6 +24,7 @@ async function serve(wish: Wish): Promise<unknown> {
     const answer = await fetch(`${url}${wish.path}`, { method: wish.method ?? 'GET', ...(wish.text && { body: wish.text }) })
     return { status: answer.status, servedBy: answer.headers.get('shiv-served-by'), body: await answer.text() }
   }
+  if (wish.call === 'grpc') return callGrpc(url, wish.path ?? '', wish.text ?? '')
   if (wish.call === 'redis') {
     const { hostname, port, password } = new URL(url)
     return {
@@ -34,7 +38,7 @@ async function serve(wish: Wish): Promise<unknown> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 10_000 })
   await client.connect()
   try {
-    return { rows: (await client.query(wish.text ?? '')).rows as unknown[] }
+    return { rows: (await client.query({ text: wish.text ?? '', ...(wish.isPrepared && { name: 'wish' }) })).rows as unknown[] }
   } finally {
     await client.end().catch(() => {}) // a refusal may have ended it
   }

@@ -1,36 +1,51 @@
-import type { DependenciesResult, DependencyStatus } from '../../../src/wire/messages.ts'
-import { readRun, type OwnShiv } from '../own-shiv.ts'
+import { createServer } from 'node:http'
+import pg from 'pg'
+import { askRedis } from '../../../src/drivers/database/redis-client.ts'
+import { callGrpc } from './call-grpc.ts'
 
-/** What a call of the service `orders` came to. */
-export interface Answer {
-  status: number
-  servedBy: string | null
-  body: string
+/**
+ * A service as people write them: orders, put together from what staging has. `GET /orders/ITEM?of=NAME` asks a customer of Postgres, invoices over HTTP,
+ * a greeting of Redis and a price over gRPC; `GET /customers` reads twice in one transaction.
+ */
+const { USERS_URL, BILLING_URL, CACHE_URL, PRICES_URL, PORT } = process.env
+const users = new pg.Pool({ connectionString: USERS_URL, max: 2 })
+users.on('error', () => {}) // the pool opens another connection
+
+async function order(item: string, name: string): Promise<unknown> {
+  const cache = new URL(CACHE_URL!)
+  const address = { host: cache.hostname, port: Number(cache.port), password: decodeURIComponent(cache.password) }
+  const [customer, invoices, greeting, price] = await Promise.all([
+    users.query({ name: 'customer', text: 'select name, born from people where name = $1', values: [name] }),
+    fetch(`${BILLING_URL}/invoices?of=${name}`).then((answer) => answer.json() as Promise<{ invoices: string[] }>),
+    askRedis(address, ['GET', 'greeting'], AbortSignal.timeout(10_000)),
+    callGrpc(PRICES_URL!, '/prices.Prices/Get', item),
+  ])
+  if (customer.rows.length === 0) return { error: 'no such customer' }
+  return { customer: customer.rows[0] as unknown, invoices: invoices.invoices, greeting, price: price.text }
 }
 
-/** Asks the service `orders` of a workspace, which runs `callerProgram`, to call its dependencies; and shiv about them. */
-export function ordersIn(place: () => { own: OwnShiv; shop: string }) {
-  const call = async (wish: Record<string, unknown>): Promise<unknown> => {
-    const { own, shop } = place()
-    const { directUrl } = (await readRun(own, shop)).services.find(({ name }) => name === 'orders')!
-    return (await fetch(directUrl!, { method: 'POST', body: JSON.stringify(wish) })).json()
-  }
-  const proxy = (...words: string[]): Promise<string> => {
-    const { own, shop } = place()
-    return own.shiv(['proxy', ...words], { cwd: shop })
-  }
-  return {
-    http: (variable: string, path: string, method = 'GET') => call({ call: 'http', variable, path, method }) as Promise<Answer>,
-    sql: (text: string) => call({ call: 'sql', variable: 'USERS_URL', text }),
-    redis: (...words: string[]) => call({ call: 'redis', variable: 'CACHE_URL', words }),
-    proxy,
-    async list(): Promise<DependencyStatus[]> {
-      return (JSON.parse(await proxy('--json')) as DependenciesResult).dependencies
-    },
-    /** Ends the daemon as a crash would. */
-    async killDaemon(): Promise<void> {
-      const { daemon } = JSON.parse(await place().own.shiv(['daemon', 'status', '--json'])) as { daemon: { pid: number } }
-      process.kill(daemon.pid, 'SIGKILL')
-    },
+async function customers(): Promise<unknown> {
+  const client = await users.connect()
+  try {
+    await client.query('begin isolation level repeatable read read only')
+    const { rows } = await client.query<{ n: number }>('select count(*)::int as n from people')
+    const all = await client.query<{ name: string }>('select name from people order by name')
+    await client.query('commit')
+    return { count: rows[0]!.n, names: all.rows.map(({ name }) => name) }
+  } finally {
+    client.release()
   }
 }
+
+const server = createServer((request, response) => {
+  const { pathname, searchParams } = new URL(request.url ?? '/', 'http://orders')
+  const item = /^\/orders\/(\w+)$/.exec(pathname)?.[1]
+  if (item === undefined && pathname !== '/customers') return void response.end('ok')
+  const answer = item === undefined ? customers() : order(item, searchParams.get('of') ?? '')
+  answer
+    .catch((error: Error) => ({ error: error.message }))
+    .then((said) => response.end(JSON.stringify(said)))
+    .catch(() => response.destroy())
+})
+server.listen(Number(PORT))
+process.on('SIGTERM', () => process.exit(0))

@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream'
 import type { DependencySetting } from '../../../engine/dependency-ports.ts'
 import { type Book, servedByOf } from '../stream/book.ts'
 import { carryBothWays } from '../stream/carry.ts'
+import type { Capture } from './capture.ts'
 import type { Session } from './log-in.ts'
 import type { Refusal } from './judge.ts'
 import { type ErrorFields, errorResponse, message, readErrorFields, readStrings } from '../../postgres/messages.ts'
@@ -20,6 +21,8 @@ export interface Conversation {
   isGuarded: boolean
   writeMs: number
   retired: AbortSignal
+  /** Hears all that passes between shiv and the server. */
+  capture?: Capture | undefined
 }
 
 const [QUERY, PARSE, BIND, CLOSE, SYNC, CALL, END] = [...'QPBCSFX'].map((letter) => letter.charCodeAt(0))
@@ -32,7 +35,7 @@ const [IDLE, STATEMENT] = [...'IS'].map((letter) => letter.charCodeAt(0))
 
 /** Carries a session between client and upstream until either ends. Statements that are more than reads are refused where only reads may pass. */
 export function converse(conversation: Conversation): Promise<void> {
-  const { client, session, setting, book, read, isGuarded, writeMs, retired } = conversation
+  const { client, session, setting, book, read, isGuarded, writeMs, retired, capture } = conversation
   const upstream = session.socket
   const decoys = createDecoys()
   const track = createTracker()
@@ -106,6 +109,7 @@ export function converse(conversation: Conversation): Promise<void> {
     },
     (bytes) => {
       track.sent(bytes.length)
+      capture?.sent(bytes)
       if (!upstream.destroyed) upstream.write(bytes)
     },
   )
@@ -146,7 +150,7 @@ export function converse(conversation: Conversation): Promise<void> {
     client,
     upstream,
     forward,
-    back,
+    back: capture ? (chunk) => (capture.received(chunk), back(chunk)) : back,
     writeMs,
     retired,
     isIdle: () => hasEnded || (track.isIdle() && !isInTransaction),

@@ -147,12 +147,16 @@ function isPrivate(socket: Duplex, upstream: Upstream): boolean {
   return 'encrypted' in socket || upstream.connect !== undefined || isLoopback
 }
 
-async function next(socket: Duplex, signal: AbortSignal): Promise<{ type: string; body: Buffer }> {
+/** The server's next message on a session that nobody else reads. */
+export async function nextMessage(socket: Duplex, signal: AbortSignal): Promise<{ type: string; body: Buffer }> {
   const head = await take(socket, 5, signal)
   const length = head.readInt32BE(1) - 4
   if (length < 0 || length > LONGEST) throw new Error('it does not speak the protocol of Postgres')
-  const type = String.fromCharCode(head[0]!)
-  const body = length === 0 ? Buffer.alloc(0) : await take(socket, length, signal)
+  return { type: String.fromCharCode(head[0]!), body: length === 0 ? Buffer.alloc(0) : await take(socket, length, signal) }
+}
+
+async function next(socket: Duplex, signal: AbortSignal): Promise<{ type: string; body: Buffer }> {
+  const { type, body } = await nextMessage(socket, signal)
   if (type !== 'E') return { type, body }
   const fields = readErrorFields(body)
   throw new PostgresRefusal(fields.get('C') ?? 'XX000', fields.get('M') ?? 'the server refused')

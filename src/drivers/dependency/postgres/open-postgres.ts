@@ -3,13 +3,26 @@ import { ShivError } from '../../../core/errors.ts'
 import type { DependencySetting, OpenDependency } from '../../../engine/dependency-ports.ts'
 import { servedByOf } from '../stream/book.ts'
 import { deadlinesOf, dial } from '../stream/dial.ts'
+import { isDefect } from '../stream/defect.ts'
 import { abortWhenClosed } from '../stream/gone.ts'
 import { isGuarded } from '../stream/guarded.ts'
-import { type Connection, type OpenOptions, openStream, type ServedSetting } from '../stream/open-stream.ts'
+import {
+  type Connection,
+  type OpenOptions,
+  openStream,
+  type PlayedConnection,
+  type ServedSetting,
+} from '../stream/open-stream.ts'
 import { type CancelKeys, createCancelKeys, DEFAULT_PORT } from './cancel.ts'
+import { createCapture } from './capture.ts'
 import { converse } from './converse.ts'
+import { findInRecording, findOrAsk } from './find-answer.ts'
 import { admitClient, readOpening } from './greet-client.ts'
+import { createLeg, type Leg } from './leg.ts'
 import { ask, logIn, PostgresRefusal, type Session } from './log-in.ts'
+import { idleKey, playSession, sessionBegin } from './play.ts'
+import { askedOf, playedStatuses } from './played-statuses.ts'
+import { isUtf8 } from './requests.ts'
 import { errorResponse, message, type ErrorFields } from '../../postgres/messages.ts'
 import { createProver, type Prover, roleOf } from './read-only-session.ts'
 import { createSqlReader, type ReadSql } from './read-sql.ts'
@@ -33,52 +46,131 @@ export function openPostgresDependency(setting: DependencySetting, options: Open
     return known
   }
   const serve = (connection: Connection): Promise<void> => serveClient(connection, keys, proverOf(connection.setting))
-  return openStream({ check: () => undefined, serve, probe }, setting, options)
+  const play = (connection: PlayedConnection): Promise<void> => playClient(connection, keys, proverOf)
+  return openStream({ check: () => undefined, serve, play, apologise, probe }, setting, options)
 }
 
-async function serveClient(connection: Connection, keys: CancelKeys, prover: Prover): Promise<void> {
-  const { client, setting, book, closed } = connection
-  const began = performance.now()
-  const { dialMs, writeMs } = deadlinesOf(setting)
-  const gone = abortWhenClosed(client, closed)
-  const refuse = (fields: Omit<ErrorFields, 'severity'>, outcome: 'refused' | 'failed' | 'aborted'): void => {
+/** Tells a client why it is not served, and the book. */
+function createRefusal({ client, setting, book }: Pick<PlayedConnection, 'client' | 'setting' | 'book'>, began: number) {
+  return (fields: Omit<ErrorFields, 'severity'>, outcome: 'refused' | 'failed' | 'aborted'): void => {
     client.end(errorResponse({ severity: 'FATAL', ...fields }))
     setTimeout(() => client.destroy(), 1_000).unref()
-    const servedBy = outcome === 'refused' ? 'guard' : servedByOf(setting)
+    const servedBy = outcome === 'refused' ? 'guard' : setting.mode === 'replay' ? 'recording' : servedByOf(setting)
     const told = { summary: 'CONNECT', began, servedBy, outcome, status: fields.code, cause: fields.message }
     book.record(setting, { ...told, sentBytes: 0, receivedBytes: 0 })
   }
+}
+
+/** What the client opens its session with, once it is let in. Undefined where it was refused, or wanted a statement cancelled. */
+async function admit(
+  { client, setting, closed }: Pick<PlayedConnection, 'client' | 'setting' | 'closed'>,
+  options: { keys: CancelKeys; gone: AbortSignal; refuse: ReturnType<typeof createRefusal> },
+): Promise<Record<string, string> | undefined> {
+  const { keys, gone, refuse } = options
+  const opened = await readOpening(client, AbortSignal.any([gone, AbortSignal.timeout(OPENING_MS)]))
+  if (opened.kind === 'cancel') {
+    await keys.cancel(opened.key, deadlinesOf(setting).dialMs, closed)
+    client.end()
+    return undefined
+  }
+  if (await admitClient(client, setting.clientPassword, gone)) return opened.parameters
+  refuse({ code: '28P01', message: `the password is not the one that shiv gave for ${setting.name}` }, 'refused')
+  return undefined
+}
+
+async function serveClient(connection: Connection, keys: CancelKeys, prover: Prover): Promise<void> {
+  const { client, setting, book, closed, exchange } = connection
+  const { writeMs } = deadlinesOf(setting)
+  const gone = abortWhenClosed(client, closed)
+  const refuse = createRefusal(connection, performance.now())
   try {
-    const opened = await readOpening(client, AbortSignal.any([gone.signal, AbortSignal.timeout(OPENING_MS)]))
-    if (opened.kind === 'cancel') {
-      await keys.cancel(opened.key, dialMs, closed)
-      return void client.end()
-    }
-    if (!(await admitClient(client, setting.clientPassword, gone.signal))) {
-      return refuse({ code: '28P01', message: `the password is not the one that shiv gave for ${setting.name}` }, 'refused')
-    }
-    const wishes = wishesOf(opened.parameters, isGuarded(setting))
+    const asked = await admit(connection, { keys, gone: gone.signal, refuse })
+    if (asked === undefined) return
+    const wishes = wishesOf(asked, isGuarded(setting))
     if ('refused' in wishes) {
       const text = `shiv refused the connection: ${setting.upstream.label} is read-only here, and ${wishes.refused}`
       return refuse({ code: READ_ONLY_STATE, message: text }, 'refused')
     }
-    const signal = AbortSignal.any([gone.signal, AbortSignal.timeout(dialMs)])
-    const session = await openSession(setting, opened.parameters, wishes.parameters, signal).catch((error: unknown) => {
-      throw signal.aborted && !gone.signal.aborted ? slow(setting, dialMs) : error
-    })
-    const read = isGuarded(setting) ? await prove(prover, session, gone.signal) : createSqlReader()
+    const { session, read } = await openProved(setting, asked, { parameters: wishes.parameters, prover, gone: gone.signal })
     gone.release()
     const { key, forget } = keys.give(session, setting.upstream)
-    client.write(Buffer.concat([...reports(session), message('K', key), message('Z', 'I')]))
+    client.write(sessionBegin([...session.statuses], key))
     const { retired } = connection
-    await converse({ client, session, setting, book, read, isGuarded: isGuarded(setting), writeMs, retired }).finally(forget)
+    const capture = exchange?.recorder && createCapture(exchange.recorder, session, askedOf(asked))
+    const talk = { client, session, setting, book, read, isGuarded: isGuarded(setting), writeMs, retired, capture }
+    await converse(talk).finally(forget)
   } catch (error) {
     if (gone.signal.aborted) return
     if (error instanceof ProtocolError) return refuse({ code: error.code, message: error.message }, 'aborted')
+    if (isDefect(error)) throw error
     refuse(fieldsOf(setting, error), 'failed')
   } finally {
     gone.release()
   }
+}
+
+/** Serves a client from the recording; what it lacks from the server, where the setting says so. */
+async function playClient(
+  connection: PlayedConnection,
+  keys: CancelKeys,
+  proverOf: (setting: ServedSetting) => Prover,
+): Promise<void> {
+  const { client, setting, closed, exchange } = connection
+  const gone = abortWhenClosed(client, closed)
+  const refuse = createRefusal(connection, performance.now())
+  let leg: Leg | undefined
+  try {
+    const asked = await admit(connection, { keys, gone: gone.signal, refuse })
+    if (asked === undefined) return
+    const encoding = asked['client_encoding'] ?? 'UTF8'
+    if (!isUtf8(encoding.replace(/^'|'$/g, ''))) {
+      const text = `the recording of ${setting.name} is in UTF8, and the connection asks for ${encoding}`
+      return refuse({ code: '22023', message: text }, 'failed')
+    }
+    const statuses = await playedStatuses(exchange, asked)
+    leg = legOf(setting, asked, proverOf)
+    client.write(sessionBegin(statuses, idleKey()))
+    const find = leg ? findOrAsk(exchange, setting, leg) : exchange.player && findInRecording(exchange.player, setting)
+    if (find) await playSession(connection, find, gone.signal)
+  } catch (error) {
+    if (gone.signal.aborted) return
+    if (error instanceof ProtocolError) return refuse({ code: error.code, message: error.message }, 'aborted')
+    if (isDefect(error)) throw error
+    refuse(fieldsOf(setting, error), 'failed')
+  } finally {
+    leg?.close()
+    gone.release()
+  }
+}
+
+function legOf(
+  setting: DependencySetting,
+  asked: Record<string, string>,
+  proverOf: (setting: ServedSetting) => Prover,
+): Leg | undefined {
+  const { upstream, recording } = setting
+  if (upstream === undefined || recording?.recordMissing !== true) return undefined
+  const served = { ...setting, upstream }
+  return createLeg(setting, (gone) => {
+    const wishes = wishesOf(asked, isGuarded(setting))
+    if ('refused' in wishes)
+      throw new PostgresRefusal(READ_ONLY_STATE, `${upstream.label} is read-only here, and ${wishes.refused}`)
+    return openProved(served, asked, { parameters: wishes.parameters, prover: proverOf(served), gone })
+  })
+}
+
+/** A session that is opened within the deadline of a dial, and proved where only reads may pass. */
+async function openProved(
+  setting: ServedSetting,
+  asked: Record<string, string>,
+  { parameters, prover, gone }: { parameters: Record<string, string>; prover: Prover; gone: AbortSignal },
+): Promise<{ session: Session; read: ReadSql }> {
+  const { dialMs } = deadlinesOf(setting)
+  const signal = AbortSignal.any([gone, AbortSignal.timeout(dialMs)])
+  const session = await openSession(setting, asked, parameters, signal).catch((error: unknown) => {
+    throw signal.aborted && !gone.aborted ? slow(setting, dialMs) : error
+  })
+  return { session, read: isGuarded(setting) ? await prove(prover, session, gone) : createSqlReader() }
 }
 
 /** A session at the upstream, as the setting's user. */
@@ -128,18 +220,20 @@ function closeSoon(socket: Duplex): void {
   setTimeout(() => socket.destroy(), 1_000).unref()
 }
 
-function reports({ statuses }: Session): Buffer[] {
-  return [...statuses].map(([name, value]) => message('S', `${name}\0${value}\0`))
-}
-
 function slow({ upstream }: ServedSetting, dialMs: number): ShivError {
   return new ShivError(`${upstream.label} did not open a session within ${dialMs / 1_000} s.`, { code: 'DEPENDENCY_UNREACHABLE' })
 }
 
-function fieldsOf({ upstream }: ServedSetting, error: unknown): Omit<ErrorFields, 'severity'> {
+function fieldsOf({ upstream, name }: DependencySetting, error: unknown): Omit<ErrorFields, 'severity'> {
+  const place = upstream?.label ?? `the recording of ${name}`
   if (error instanceof PostgresRefusal) {
-    return { code: error.code, message: `${upstream.label} refused shiv's session: ${error.message}` }
+    return { code: error.code, message: `${place} refused shiv's session: ${error.message}` }
   }
   if (error instanceof ShivError) return { code: '08006', message: error.message, ...(error.hint && { hint: error.hint }) }
-  return { code: '08006', message: `${upstream.label} cannot be used: ${(error as Error).message}` }
+  return { code: '08006', message: `${place} cannot be used: ${(error as Error).message}` }
+}
+
+/** For a connection that a defect of shiv ended. */
+function apologise(error: Error): Buffer {
+  return errorResponse({ severity: 'FATAL', code: 'XX000', message: `shiv failed: ${error.message}` })
 }

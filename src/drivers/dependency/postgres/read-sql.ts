@@ -39,7 +39,7 @@ function read(sql: string, rules: Rules | undefined): Reading {
     if (!(error instanceof Unreadable)) throw error
     return { summary: 'unreadable SQL', ...(rules && { refusal: { why: error.message } }) }
   }
-  const statements = split(tokens)
+  const statements = splitStatements(tokens)
   const [first = [], ...others] = statements
   const reading: Reading = { summary: summarise(first) + (others.length > 0 ? ` and ${others.length} more` : '') }
   if (rules === undefined) return reading
@@ -51,7 +51,7 @@ function read(sql: string, rules: Rules | undefined): Reading {
 }
 
 /** Statements by their semicolons, without the empty ones. */
-function split(tokens: Token[]): Token[][] {
+export function splitStatements(tokens: Token[]): Token[][] {
   const first = tokens.findIndex((token) => isSign(token, ';'))
   if (first === tokens.length - 1 && first > 0) tokens.pop()
   if (first < 0 || first === tokens.length) return tokens.length > 0 ? [tokens] : []

@@ -6,6 +6,9 @@ import { type ErrorFields, message } from '../../postgres/messages.ts'
 /** SQLSTATE read_only_sql_transaction: what Postgres itself says of a write in a read-only transaction. */
 export const READ_ONLY_STATE = '25006'
 
+/** What stands in for a statement that did not pass begins with it. */
+export const MARK = 'shiv_refused_'
+
 /** What the client is told of a statement that did not pass. */
 export function refusalFields(setting: DependencySetting, summary: string, refusal: Refusal): ErrorFields {
   const { name, upstream } = setting
@@ -33,7 +36,7 @@ export interface Decoys {
 }
 
 export function createDecoys(): Decoys {
-  const mark = `shiv_refused_${randomBytes(6).toString('hex')}_`
+  const mark = `${MARK}${randomBytes(6).toString('hex')}_`
   const pending = new Map<string, ErrorFields>()
   const pattern = new RegExp(`${mark}\\d+`)
   let count = 0

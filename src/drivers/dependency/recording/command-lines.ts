@@ -21,6 +21,8 @@ export interface CommandLine {
   protocol: string
   /** A statement, a command's name, a gRPC method. */
   command: string
+  /** How it was asked, where that makes another answer. */
+  way?: string
   /** `sha256:` and the digest of the parameters as they are compared, and how many there are. */
   parameters?: { count: number; hash: string }
   /** The parts of the request, where the protocol keeps them. */
@@ -36,6 +38,7 @@ const FRAME: Shape = { object: { kind: 'text', values: { list: 'command value' }
 const LINE: Shape = {
   object: { protocol: 'text', command: 'text', response: { list: FRAME } },
   may: {
+    way: 'text',
     parameters: { object: { count: 'whole number', hash: { matches: /^sha256:[0-9a-f]{64}$/, form: '"sha256:" and a digest' } } },
     request: { list: FRAME },
     redactions: { list: 'text' },
@@ -71,7 +74,8 @@ export const lineForm: Form<CommandLine> = {
       .map((line) => JSON.parse(line) as CommandLine)
   },
   render: (lines) => lines.map((line) => `${JSON.stringify(line)}\n`).join(''),
-  keyOf: ({ protocol, command, parameters }) => JSON.stringify([protocol, command, parameters?.hash ?? '']),
+  keyOf: ({ protocol, command, way, parameters }) =>
+    JSON.stringify([protocol, command, ...(way === undefined ? [] : [way]), parameters?.hash ?? '']),
   answerOf: ({ request, response, omitted }) => JSON.stringify([request, response, omitted]),
   repeatsOf: (line) => line.repeats ?? 1,
   withRepeats: (line, repeats) => ({ ...line, repeats }),

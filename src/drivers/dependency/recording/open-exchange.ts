@@ -1,10 +1,9 @@
-import { ShivError } from '../../../core/errors.ts'
-import type { DependencySetting } from '../../../engine/dependency-ports.ts'
 import type { RecordingRules } from '../../../plan/remote.ts'
 import type { Exchange, OpenExchange, Player, Recorder } from '../exchange.ts'
 import { lineForm } from './command-lines.ts'
 import { linesFile } from './commands.ts'
 import { harForm } from './har-form.ts'
+import { noFile } from './no-file.ts'
 import { GrpcPlayer } from './play-grpc.ts'
 import { HttpPlayer } from './play-http.ts'
 import { GrpcRecorder } from './record-grpc.ts'
@@ -59,12 +58,4 @@ async function openStore<Item>(
     await store.close(records)
     throw error
   }
-}
-
-function noFile({ name, mode }: DependencySetting): ShivError {
-  return new ShivError(`${name} has the mode ${mode} and no recording.`, {
-    code: 'RECORDING_MISSING',
-    exit: 2,
-    hint: `name its file: recording: recordings/${name}.har`,
-  })
 }

@@ -1,7 +1,7 @@
 import type { RecordingRules } from '../../../plan/remote.ts'
 import type { Player, PlayerAnswer, RawHeaders, RequestHead } from '../exchange.ts'
 import type { Field } from './canonical.ts'
-import { nextOf } from './commands.ts'
+import { nextOf } from './play-commands.ts'
 import { lineForm, type CommandLine, type LineFrame, type LineValue } from './command-lines.ts'
 import { MessageReader, framed } from './grpc-messages.ts'
 import type { JsonPath } from './json-path.ts'

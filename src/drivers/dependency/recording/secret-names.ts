@@ -40,6 +40,11 @@ const NOT_SECRET = /(page|next|previous|prev|continuation|continue|cursor|sync|r
 const IN_QUERY = new Set(['key', 'code', 'state', 'nonce', 'session', 'hmac', 'ticket'])
 const MADE_BY_A_MACHINE = /^(?=.*[0-9])(?=.*[A-Za-z])[\w.~+/=-]{16,}$/
 
+/** Whether a text looks made by a machine: an id, a hash, a token. */
+export function isMachineMade(text: string): boolean {
+  return MADE_BY_A_MACHINE.test(text)
+}
+
 /** Whether a field, parameter, header, column or element of this name holds a secret. */
 export function isSecretName(name: string): boolean {
   if (name.length > 100) return false

@@ -3,6 +3,8 @@ import type { Duplex } from 'node:stream'
 import type { DependencySetting } from '../../../engine/dependency-ports.ts'
 import { type Book, servedByOf } from '../stream/book.ts'
 import { carryBothWays } from '../stream/carry.ts'
+import type { CommandRecorder } from '../recording/command-exchange.ts'
+import { createCapture } from './capture.ts'
 import type { CommandTable } from './commands.ts'
 import { createCommandGuard } from './guard-commands.ts'
 import { encode, errorLine } from '../../redis/resp.ts'
@@ -18,6 +20,7 @@ export interface Conversation {
   table: CommandTable | undefined
   writeMs: number
   retired: AbortSignal
+  recorder?: CommandRecorder | undefined
 }
 
 interface Pending {
@@ -34,11 +37,12 @@ const LOOSE = new Set(
 const MOST_PENDING = 100_000
 
 /** Carries a connection between client and upstream until either ends. Commands that are more than reads are refused where only reads may pass. */
-export function converse({ client, upstream, setting, book, table, writeMs, retired }: Conversation): Promise<void> {
+export function converse({ client, upstream, setting, book, table, writeMs, retired, recorder }: Conversation): Promise<void> {
   const guard = createCommandGuard(setting, table)
   const servedBy = servedByOf(setting)
   /** A command that the server does not know stands where one of ours is answered, so that its error comes at the right place, and fails a MULTI. */
   const mark = `shiv_refused_${randomBytes(6).toString('hex')}_`
+  const capture = recorder && createCapture(recorder, (name) => name.startsWith(mark))
   const decoyPattern = new RegExp(`${mark}\\d+`)
   const decoys = new Map<string, { answer: Buffer; why?: string }>()
   const pending: Pending[] = []
@@ -50,6 +54,7 @@ export function converse({ client, upstream, setting, book, table, writeMs, reti
 
   const send = (bytes: Buffer): void => {
     sentBytes += bytes.length
+    capture?.sent(bytes)
     if (!upstream.destroyed) upstream.write(bytes)
   }
   const expect = (name: string): void => {
@@ -115,7 +120,7 @@ export function converse({ client, upstream, setting, book, table, writeMs, reti
     client,
     upstream,
     forward,
-    back,
+    back: capture ? (chunk) => (capture.received(chunk), back(chunk)) : back,
     writeMs,
     retired,
     isIdle: () => isLoose || (pending.length === 0 && !isInMulti),

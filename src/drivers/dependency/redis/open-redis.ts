@@ -4,10 +4,21 @@ import { servedByOf } from '../stream/book.ts'
 import { deadlinesOf, dial } from '../stream/dial.ts'
 import { abortWhenClosed } from '../stream/gone.ts'
 import { isGuarded } from '../stream/guarded.ts'
-import { type Connection, type OpenOptions, openStream, type ServedSetting } from '../stream/open-stream.ts'
+import {
+  type Connection,
+  type OpenOptions,
+  openStream,
+  type PlayedConnection,
+  type ServedSetting,
+} from '../stream/open-stream.ts'
+import { isDefect } from '../stream/defect.ts'
 import { secure } from '../stream/secure.ts'
 import { type CommandTable, readCommandTable } from './commands.ts'
 import { converse } from './converse.ts'
+import { createLeg } from './leg.ts'
+import { playConnection } from './play.ts'
+import { RespError } from './read-resp.ts'
+import { RedisProtocolError } from './split-commands.ts'
 import { ask, errorLine } from '../../redis/resp.ts'
 
 const DEFAULT_PORT = 6379
@@ -25,11 +36,13 @@ interface KnownTable {
  */
 export function openRedisDependency(setting: DependencySetting, options: OpenOptions): Promise<OpenDependency> {
   const tables = new Map<string, KnownTable>()
-  return openStream({ check: () => undefined, serve: (connection) => serveClient(connection, tables), probe }, setting, options)
+  const serve = (connection: Connection): Promise<void> => serveClient(connection, tables)
+  const play = (connection: PlayedConnection): Promise<void> => playClient(connection, tables)
+  return openStream({ check: () => undefined, serve, play, apologise, probe }, setting, options)
 }
 
 async function serveClient(connection: Connection, tables: Map<string, KnownTable>): Promise<void> {
-  const { client, setting, book, closed, retired } = connection
+  const { client, setting, book, closed, retired, exchange } = connection
   const began = performance.now()
   const { dialMs, writeMs } = deadlinesOf(setting)
   const gone = abortWhenClosed(client, closed)
@@ -38,18 +51,59 @@ async function serveClient(connection: Connection, tables: Map<string, KnownTabl
     const upstream = await openConnection(setting, signal)
     const table = isGuarded(setting) ? await tableOf(upstream, setting, tables, signal) : undefined
     gone.release()
-    await converse({ client, upstream, setting, book, table, writeMs, retired })
+    await converse({ client, upstream, setting, book, table, writeMs, retired, recorder: exchange?.recorder })
   } catch (error) {
     if (gone.signal.aborted) return
-    const cause = (error as Error).message
-    // As Redis itself does with a client that it cannot serve.
-    client.end(errorLine(`ERR ${setting.upstream.label} cannot be used: ${cause}`))
-    setTimeout(() => client.destroy(), 1_000).unref()
-    const told = { summary: 'CONNECT', began, servedBy: servedByOf(setting), outcome: 'failed' as const, cause }
-    book.record(setting, { ...told, sentBytes: 0, receivedBytes: 0 })
+    if (isDefect(error)) throw error
+    refuse(connection, began, error as Error)
   } finally {
     gone.release()
   }
+}
+
+/** Serves a client from the recording; what it lacks from the server, where the setting says so. */
+async function playClient(connection: PlayedConnection, tables: Map<string, KnownTable>): Promise<void> {
+  const { client, setting, closed, exchange } = connection
+  const { upstream, recording } = setting
+  const gone = abortWhenClosed(client, closed)
+  const began = performance.now()
+  const served = upstream && { ...setting, upstream }
+  const open = async (from: ServedSetting) => {
+    const signal = AbortSignal.any([gone.signal, AbortSignal.timeout(deadlinesOf(setting).dialMs)])
+    const socket = await openConnection(from, signal)
+    return { socket, table: isGuarded(setting) ? await tableOf(socket, from, tables, signal) : undefined }
+  }
+  const leg = served && recording?.recordMissing === true ? createLeg(setting, exchange.recorder, () => open(served)) : undefined
+  try {
+    await playConnection(connection, leg)
+  } catch (error) {
+    if (gone.signal.aborted || client.destroyed) return
+    if (isDefect(error)) throw error
+    refuse(connection, began, error as Error)
+  } finally {
+    leg?.close()
+    gone.release()
+  }
+}
+
+/** As Redis itself does with a client that it cannot serve. */
+function refuse(
+  { client, setting, book }: Pick<PlayedConnection, 'client' | 'setting' | 'book'>,
+  began: number,
+  error: Error,
+): void {
+  const isProtocol = error instanceof RespError || error instanceof RedisProtocolError
+  const place = setting.upstream?.label ?? `the recording of ${setting.name}`
+  client.end(errorLine(isProtocol ? `ERR Protocol error: ${error.message}` : `ERR ${place} cannot be used: ${error.message}`))
+  setTimeout(() => client.destroy(), 1_000).unref()
+  const servedBy = setting.mode === 'replay' ? 'recording' : servedByOf(setting)
+  const outcome = isProtocol ? 'aborted' : 'failed'
+  book.record(setting, { summary: 'CONNECT', began, servedBy, outcome, cause: error.message, sentBytes: 0, receivedBytes: 0 })
+}
+
+/** For a connection that a defect of shiv ended. */
+function apologise(error: Error): Buffer {
+  return errorLine(`ERR shiv failed: ${error.message}`)
 }
 
 /** A connection that is logged in, in the database that the URL names. */

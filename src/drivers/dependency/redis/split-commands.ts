@@ -126,7 +126,7 @@ function readHead(chunk: Buffer, at: number, type: number, most: number): { valu
 }
 
 /** Words of a line. Quotes are not read: what Redis makes of them is not what it looks like. */
-function readInline(line: string): Buffer[] {
+export function readInline(line: string): Buffer[] {
   // oxlint-disable-next-line no-control-regex -- a zero byte ends a line for Redis, and not for others
   if (/["'\\\x00]/.test(line)) throw new RedisProtocolError('an inline command with quotes is not read here')
   if (/ HTTP\/\d|^(?:post|host:)(?: |$)/i.test(line)) throw new RedisProtocolError('this is HTTP')

@@ -2,12 +2,8 @@ import fc from 'fast-check'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import {
-  linesFile,
-  openCommands,
-  type CommandFrame,
-  type CommandRequest,
-} from '../../../../src/drivers/dependency/recording/commands.ts'
+import type { CommandFrame, CommandRequest } from '../../../../src/drivers/dependency/recording/command-exchange.ts'
+import { linesFile, openCommands } from '../../../../src/drivers/dependency/recording/commands.ts'
 import { checkRecording, mergeRecordings } from '../../../../src/drivers/dependency/recording/maintain.ts'
 import { contentsOf, settingOf, tempFolder, type RuleChoice } from './traffic.ts'
 

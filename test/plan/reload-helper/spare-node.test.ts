@@ -1,7 +1,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { constants, readdirSync, readlinkSync } from 'node:fs'
-import { type FileHandle, mkdir, mkdtemp, open, rm, writeFile } from 'node:fs/promises'
+import { type FileHandle, mkdir, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -122,6 +122,59 @@ describe.skipIf(process.platform !== 'linux')('spare.cjs', () => {
     expect(output()).toBe('')
     await go()
     expect((await closed).output).toMatch(/Debugger listening on (ws:\S+)[^]*\1 \d+\n/)
+  })
+
+  it('preloads installed modules, of both kinds, and nothing of the service', async () => {
+    const installed = async (name: string, files: Record<string, string>) => {
+      await mkdir(join(folder, 'code/node_modules', name), { recursive: true })
+      for (const [file, text] of Object.entries(files)) await save(`node_modules/${name}/${file}`, text)
+    }
+    await installed('common', { 'package.json': '{"main":"./main.js"}', 'main.js': 'exports.at = process.env.WAITS' })
+    await installed('modern', {
+      'package.json': '{"type":"module","exports":"./main.js"}',
+      'main.js': 'export const at = process.env.WAITS',
+    })
+    await save('package.json', '{"type":"commonjs","dependencies":{}}')
+    await save('main.js', '')
+    const { child, closed } = spare([join(folder, 'code/main.js')], {
+      SHIV_SPARE_PRELOAD: 'common modern ./main.js gone',
+      WAITS: 'while it waited',
+    })
+    await settle(child)
+    await save('package.json', '{"type":"module"}')
+    await save('main.js', "import { at } from 'common'; import { at as later } from 'modern'; console.log(at, later)")
+    await go('go {"env":{"WAITS":null}}')
+    const { code, output } = await closed
+    expect(code).toBe(0)
+    expect(output).toMatch(
+      /^shiv: .\/main.js cannot be preloaded: [^]*shiv: gone cannot be preloaded: Cannot find module 'gone'\n/,
+    )
+    expect(output).toMatch(/while it waited while it waited\n$/)
+    expect(output).not.toContain('Warning')
+  })
+
+  it('learns what preloaded modules load only when they are used', async () => {
+    await mkdir(join(folder, 'code/node_modules/lazy'), { recursive: true })
+    await save('node_modules/lazy/index.js', 'exports.use = () => require("./part.js")')
+    await save('node_modules/lazy/part.js', 'require("./deeper.js"); exports.isEarly = process.env.SHIV_SPARE_FIFO !== undefined')
+    await save('node_modules/lazy/deeper.js', '')
+    await save('own.js', '')
+    await save('main.js', 'require("./own.js"); console.log(require("lazy").use().isEarly); setTimeout(() => {}, 1500)')
+    const learned = join(folder, 'shiv/learned')
+    for (const isEarly of ['false', 'true']) {
+      const { child, closed } = spare([join(folder, 'code/main.js')], { SHIV_SPARE_PRELOAD: 'lazy', SHIV_SPARE_LEARNED: learned })
+      await settle(child)
+      await go()
+      expect(await closed).toMatchObject({ code: 0, output: `${isEarly}\n` })
+      const files = (await readFile(learned, 'utf8')).split('\n').map((file) => file.split('/code/')[1])
+      expect(files.sort()).toEqual(['deeper', 'index', 'part'].map((name) => `node_modules/lazy/${name}.js`))
+    }
+    await rm(join(folder, 'code/node_modules/lazy/deeper.js'))
+    await save('node_modules/lazy/part.js', 'exports.isEarly = "mended"')
+    const { child, closed } = spare([join(folder, 'code/main.js')], { SHIV_SPARE_PRELOAD: 'lazy', SHIV_SPARE_LEARNED: learned })
+    await settle(child)
+    await go()
+    expect(await closed).toMatchObject({ code: 0, output: 'mended\n' })
   })
 
   it('dies of TERM while it waits, ends by itself when whoever holds the FIFO is gone', async () => {

@@ -1,0 +1,55 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import type { DependencySetting } from '../../../engine/dependency-ports.ts'
+import type { CommandExchange } from '../recording/command-exchange.ts'
+import { openCommands } from '../recording/commands.ts'
+
+/** The recording of one setting, shared by its connections. */
+export interface Tape {
+  /** Rejects with a ShivError when the recording cannot be read or written; each connection hears of it. */
+  readonly exchange: Promise<CommandExchange>
+  /** Says that a connection uses it; the result, that it no longer does. */
+  use(): () => void
+  /** No new connection will use it: it is closed when the last one is over. Rejects with what could not be written. */
+  retire(): Promise<void>
+}
+
+/** How long the recording before, perhaps to the same file, is waited for. */
+const RETIRE_MS = 2_000
+
+/** Opens when what was recorded `before` is closed, which never rejects; a session that goes on for long is not waited for. Undefined where nothing is recorded or played. */
+export function openTape(setting: DependencySetting, before: Promise<void> | undefined): Tape | undefined {
+  if (!usesTape(setting)) return undefined
+  const exchange = (async () => {
+    if (before !== undefined) await Promise.race([before, pause(RETIRE_MS, undefined, { ref: false })])
+    return openCommands(setting)
+  })()
+  exchange.catch(() => undefined) // each connection that needs it hears of it
+  let users = 0
+  let allGone: (() => void) | undefined
+  let retired: Promise<void> | undefined
+  const retire = async (): Promise<void> => {
+    if (users > 0) await new Promise<void>((resolve) => (allGone = resolve))
+    const opened = await exchange.catch(() => undefined) // was told to those who needed it
+    await opened?.close()
+  }
+  return {
+    exchange,
+    use() {
+      users += 1
+      return () => {
+        users -= 1
+        if (users === 0) allGone?.()
+      }
+    },
+    retire: () => (retired ??= retire()),
+  }
+}
+
+function usesTape({ mode }: DependencySetting): boolean {
+  return mode === 'record' || mode === 'replay'
+}
+
+/** Whether the recording answers before, or instead of, the upstream. */
+export function isPlayed({ mode, recording }: DependencySetting): boolean {
+  return mode === 'replay' || (mode === 'record' && recording?.recordMissing === true)
+}
