@@ -48,6 +48,8 @@ export interface Timeouts {
 /** The exchange of a setting, and how many requests use it. */
 export interface Recording {
   readonly exchange: Promise<Exchange>
+  /** The same, once it is open. */
+  readonly opened: Exchange | undefined
   /** Says that a request uses it; the result, that it no longer does. */
   use(): () => void
   /** No new request will use it: it is closed when the last one is over. */
@@ -137,17 +139,24 @@ function openRecording(
 ): Recording | undefined {
   if (open === undefined || (setting.mode !== 'record' && setting.mode !== 'replay')) return undefined
   const exchange = before ? Promise.race([before.retire(), pause(RETIRE_MS)]).then(() => open(setting)) : open(setting)
-  exchange.catch(() => {}) // each request that needs it hears of it
+  let opened: Exchange | undefined
+  exchange.then(
+    (one) => (opened = one),
+    () => {}, // each request that needs it hears of it
+  )
   let users = 0
   let allGone: (() => void) | undefined
   let retired: Promise<void> | undefined
   const retire = async (): Promise<void> => {
     if (users > 0) await new Promise<void>((resolve) => (allGone = resolve))
-    const opened = await exchange.catch(() => undefined) // was told to those who needed it
-    await opened?.close()
+    const last = await exchange.catch(() => undefined) // was told to those who needed it
+    await last?.close()
   }
   return {
     exchange,
+    get opened() {
+      return opened
+    },
     use() {
       users += 1
       return () => {

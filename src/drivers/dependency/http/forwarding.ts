@@ -357,8 +357,8 @@ export class Forwarding implements OutboundListener, BodyReader, Timed {
     this.account.tell({
       outcome,
       servedBy: servedBy ?? (this.isAnswerBegun ? (this.course.setting.mode === 'local' ? 'local' : 'upstream') : 'nobody'),
-      ...(this.isAnswerBegun && { status: this.grpcStatus ?? String(this.status) }),
-      ...(cause !== undefined && { cause }),
+      status: this.isAnswerBegun ? (this.grpcStatus ?? String(this.status)) : undefined,
+      cause,
       sentBytes: this.sentBytes,
       receivedBytes: this.receivedBytes,
     })

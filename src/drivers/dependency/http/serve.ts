@@ -64,6 +64,11 @@ class Serving {
       if (forbidden) return this.refuse(forbidden, 'guard')
     }
     const fate = faults && drawFate(faults, tools.random)
+    const opened = course.recording?.opened
+    if (course.recording && opened && !opened.player && !(fate && fate.delayMs > 0)) {
+      this.account.release = course.recording.use()
+      return this.toUpstream(fate, opened, inbound)
+    }
     if (course.recording || (fate && fate.delayMs > 0)) {
       this.later(async () => {
         if (fate && fate.delayMs > 0) await new Promise((resolve) => setTimeout(resolve, fate.delayMs))
@@ -169,7 +174,7 @@ class Serving {
       method,
       target,
       headers,
-      ...(upgrade !== undefined && { upgrade }),
+      upgrade,
       time: this.account.time,
     }
   }

@@ -9,7 +9,7 @@ import { type ErrorFields, errorResponse, message, readErrorFields, readStrings 
 import { leadsOut } from './read-only-session.ts'
 import type { ReadSql } from './read-sql.ts'
 import { createDecoys, READ_ONLY_STATE, refusalFields } from './refusal.ts'
-import { createSplitter, ProtocolError } from './splitter.ts'
+import { createSplitter, HEAD, ProtocolError } from './splitter.ts'
 import { createTracker, type Unit } from './track.ts'
 
 export interface Conversation {
@@ -31,7 +31,7 @@ const [READY, ERROR, STATUS] = [...'ZES'].map((letter) => letter.charCodeAt(0))
 const LOOKED_AT = 16_384
 /** Longer SQL is only looked at where it may be refused. */
 const LONG_SQL = 1024 * 1024
-const IDLE = 'I'.charCodeAt(0)
+const [IDLE, STATEMENT] = [...'IS'].map((letter) => letter.charCodeAt(0))
 
 /** Carries a session between client and upstream until either ends. Statements that are more than reads are refused where only reads may pass. */
 export function converse(conversation: Conversation): Promise<void> {
@@ -69,37 +69,42 @@ export function converse(conversation: Conversation): Promise<void> {
         if (type === END) hasEnded = true
         return 'pass'
       },
-      whole(type, bytes) {
-        const body = bytes.subarray(5)
+      whole(type, bytes, at, end) {
+        const start = at + HEAD
         if (type === QUERY) {
-          const end = body.indexOf(0)
-          if (end !== body.length - 1) throw new ProtocolError('a query does not end where its message does')
-          const { summary, refusal } = read(body.toString('latin1', 0, end), false)
+          if (bytes.indexOf(0, start) !== end - 1) throw new ProtocolError('a query does not end where its message does')
+          const { summary, refusal } = read(bytes.toString('latin1', start, end - 1), false)
           const unit = track.simple(summary)
-          if (refusal === undefined) return bytes
+          if (refusal === undefined) return undefined
           unit.refusedWhy = refusal.why
           return decoys.query(refuse(summary, refusal))
         }
         if (type === PARSE) {
-          const named = body.indexOf(0)
-          const end = body.indexOf(0, named + 1)
-          if (named < 0 || end < 0) throw new ProtocolError('a Parse message is not whole')
-          const { summary, refusal } = read(body.toString('latin1', named + 1, end), true)
-          track.parsed(body.toString('utf8', 0, named), summary)
-          if (refusal === undefined) return bytes
+          const name = endOfString(bytes, start, end)
+          const text = endOfString(bytes, name + 1, end)
+          if (name < 0 || text < 0) throw new ProtocolError('a Parse message is not whole')
+          const { summary, refusal } = read(bytes.toString('latin1', name + 1, text), true)
+          track.parsed(bytes.toString('latin1', start, name), summary)
+          if (refusal === undefined) return undefined
           track.refused(summary, refusal.why)
           return decoys.parse(refuse(summary, refusal))
         }
         if (type === CALL) {
           const unit = track.simple('function call')
-          if (!isGuarded) return bytes
+          if (!isGuarded) return undefined
           const refusal = { why: 'a call of a function by its number may do more than read' }
           unit.refusedWhy = refusal.why
           return decoys.query(refuse(unit.summary, refusal))
         }
-        if (type === BIND) track.bound(readStrings(body, 2)[1] ?? '')
-        else if (body[0] === 83) track.closed(readStrings(body.subarray(1), 1)[0] ?? '')
-        return bytes
+        if (type === BIND) {
+          const portal = endOfString(bytes, start, end)
+          const name = portal < 0 ? -1 : endOfString(bytes, portal + 1, end)
+          track.bound(name < 0 ? '' : bytes.toString('latin1', portal + 1, name))
+        } else if (bytes[start] === STATEMENT) {
+          const name = endOfString(bytes, start + 1, end)
+          track.closed(name < 0 ? '' : bytes.toString('latin1', start + 1, name))
+        }
+        return undefined
       },
     },
     (bytes) => {
@@ -112,27 +117,27 @@ export function converse(conversation: Conversation): Promise<void> {
   const back = createSplitter(
     {
       begin: (type) => (type === READY || type === ERROR || type === STATUS ? 'whole' : 'pass'),
-      whole(type, bytes) {
-        const body = bytes.subarray(5)
+      whole(type, bytes, at, end) {
         if (type === READY) {
-          isInTransaction = body[0] !== IDLE
-          const over = track.ready()
+          isInTransaction = bytes[at + HEAD] !== IDLE
+          const [over, received] = [track.ready(), track.takeReceived()]
           if (track.isIdle()) decoys.forget()
-          if (over) record(over.unit, over.receivedBytes)
-          return bytes
+          if (over) record(over, received)
+          return undefined
         }
+        const body = bytes.subarray(at + HEAD, end)
         if (type === ERROR) {
           const fields = readErrorFields(body)
           const ours = decoys.claim(fields.get('M') ?? '')
           const unit = track.current()
           if (unit) unit.status = ours?.code ?? fields.get('C') ?? ''
-          return ours ? errorResponse(ours) : bytes
+          return ours && errorResponse(ours)
         }
         const [name = '', value = ''] = readStrings(body, 2)
         if (isGuarded && leadsOut(name, value)) {
           throw new ProtocolError(`the session left read-only: ${name} became ${value}; shiv ended it`, READ_ONLY_STATE)
         }
-        return bytes
+        return undefined
       },
     },
     (bytes) => {
@@ -167,4 +172,10 @@ export function converse(conversation: Conversation): Promise<void> {
       }
     },
   })
+}
+
+/** Where a string ends that begins at `at`; -1 when it does not before `end`. They are short: a loop is quicker than a search by the runtime. */
+function endOfString(bytes: Buffer, at: number, end: number): number {
+  for (let index = at; index < end; index += 1) if (bytes[index] === 0) return index
+  return -1
 }

@@ -54,6 +54,8 @@ export function createDecoys(): Decoys {
       pending.delete(found)
       return fields
     },
-    forget: () => pending.clear(),
+    forget() {
+      if (pending.size > 0) pending.clear()
+    },
   }
 }

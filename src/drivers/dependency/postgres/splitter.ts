@@ -2,8 +2,8 @@
 export interface Watcher {
   /** A message of `length` bytes begins, head and all. Needed `whole`, or passed on as it comes; asked again for a whole one that is not all there. */
   begin(type: number, length: number): 'whole' | 'pass'
-  /** A whole message. What is returned goes on in its place. */
-  whole(type: number, message: Buffer): Buffer
+  /** A whole message, its head at `at`: what is returned goes on in its place, or it does itself. Called for each query: no piece is cut out for it. */
+  whole(type: number, bytes: Buffer, at: number, end: number): Buffer | undefined
 }
 
 /** What was sent is no message of the protocol, or one that is too long to be looked at. */
@@ -15,7 +15,8 @@ export class ProtocolError extends Error {
   }
 }
 
-const HEAD = 5
+/** Type and length. */
+export const HEAD = 5
 /** Of a message that is needed whole. */
 const LONGEST = 16 * 1024 * 1024
 
@@ -70,9 +71,8 @@ export function createSplitter(watcher: Watcher, emit: (bytes: Buffer) => void):
         flush()
         return hold(chunk.subarray(at), length)
       }
-      const whole = chunk.subarray(at, at + length)
-      const next = watcher.whole(type, whole)
-      if (next !== whole) {
+      const next = watcher.whole(type, chunk, at, at + length)
+      if (next !== undefined) {
         flush()
         emit(next)
         from = at + length

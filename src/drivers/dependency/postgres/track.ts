@@ -23,7 +23,9 @@ export interface Tracker {
   /** The unit that an answer belongs to now. */
   current(): Unit | undefined
   /** The server is ready: its oldest unit is over. */
-  ready(): { unit: Unit; receivedBytes: number } | undefined
+  ready(): Unit | undefined
+  /** Bytes received since it was asked last. */
+  takeReceived(): number
   isIdle(): boolean
   /** What was under way when the connection broke. */
   rest(): Unit | undefined
@@ -74,11 +76,11 @@ export function createTracker(): Tracker {
       open = undefined
     },
     current: () => units[0] ?? open,
-    ready() {
-      const unit = units.shift()
+    ready: () => units.shift(),
+    takeReceived() {
       const bytes = receivedBytes
       receivedBytes = 0
-      return unit && { unit, receivedBytes: bytes }
+      return bytes
     },
     isIdle: () => units.length === 0 && open === undefined,
     rest() {

@@ -20,7 +20,8 @@ const OVERLAP = 16 * 1024
 const WINDOW = 256 * 1024
 
 export interface GatherOptions {
-  headers: BodyHeaders
+  /** Asked when there is a body. */
+  headers(): BodyHeaders
   /** Where bodies that are known not to be text go; absent: only their hash is taken. */
   folder?: string
   isSecret(bytes: Buffer): boolean
@@ -29,7 +30,7 @@ export interface GatherOptions {
 /** Takes in a body of any size in bounded memory. */
 export class GatherBody {
   readonly #options: GatherOptions
-  readonly #isMedia: boolean
+  #isMedia: boolean | undefined
   #chunks: Buffer[] = []
   #size = 0
   #file: BodyFile | undefined
@@ -37,8 +38,6 @@ export class GatherBody {
 
   constructor(options: GatherOptions) {
     this.#options = options
-    this.#isMedia =
-      isMediaType(readMediaType(options.headers.contentType).essence) && codingsOf(options.headers.contentEncoding).length === 0
   }
 
   /** The promise, where there is one, is that of the disk. */
@@ -47,7 +46,7 @@ export class GatherBody {
     if (this.#omitted !== undefined) return
     if (this.#file !== undefined) return this.#toFile(this.#file, chunk)
     this.#chunks.push(chunk)
-    if (this.#isMedia && this.#size > LARGEST_INLINE) {
+    if (this.#size > LARGEST_INLINE && (this.#isMedia ??= isMedia(this.#options.headers()))) {
       this.#file = new BodyFile(this.#options)
       const chunks = Buffer.concat(this.#chunks)
       this.#chunks = []
@@ -63,7 +62,8 @@ export class GatherBody {
       this.#omit(SECRET_WITHIN)
     }
     if (this.#omitted !== undefined) return { kind: 'omitted', why: this.#omitted, size: this.#size }
-    return { kind: 'bytes', bytes: Buffer.concat(this.#chunks) }
+    const [only, ...others] = this.#chunks
+    return { kind: 'bytes', bytes: only !== undefined && others.length === 0 ? only : Buffer.concat(this.#chunks) }
   }
 
   /** Leaves nothing behind. */
@@ -83,6 +83,10 @@ export class GatherBody {
     this.#omitted ??= why
     this.#chunks = []
   }
+}
+
+function isMedia({ contentType, contentEncoding }: BodyHeaders): boolean {
+  return isMediaType(readMediaType(contentType).essence) && codingsOf(contentEncoding).length === 0
 }
 
 const SECRET_WITHIN = 'it is no text, and there is a secret in it'

@@ -64,7 +64,7 @@ export class HttpPlayer implements Player {
     const headers = redactor.headers(request.headers)
     const target = redactor.target(request.target)
     const named = { contentType: headerOf(headers, 'content-type'), contentEncoding: headerOf(headers, 'content-encoding') }
-    const gather = new GatherBody({ headers: named, isSecret: (bytes) => redactor.isSecret(bytes) })
+    const gather = new GatherBody({ headers: () => named, isSecret: (bytes) => redactor.isSecret(bytes) })
     if (request.upgrade === undefined) for await (const chunk of body) await gather.add(chunk)
     const gathered = await gather.finish()
     const kept: KeptBody = gathered.kind === 'bytes' ? keepBody(gathered.bytes, named, redactor) : gathered

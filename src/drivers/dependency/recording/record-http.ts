@@ -18,6 +18,7 @@ const LARGEST_CONVERSATION = 32 * 1024 * 1024
 export class HttpRecorder implements Recorder {
   readonly #store: Store<HarEntry>
   readonly #dependency: string
+  readonly #folder: string
   readonly #rules: RedactionRules
   readonly #known = new KnownSecrets()
   readonly #repeated = new Repeated()
@@ -29,18 +30,24 @@ export class HttpRecorder implements Recorder {
   constructor(store: Store<HarEntry>, dependency: string, rules: RecordingRules) {
     this.#store = store
     this.#dependency = dependency
+    this.#folder = bodiesFolder(store.file)
     this.#rules = compileRedaction(rules.redact)
   }
 
+  readonly #gather = (headers: RawHeaders): GatherBody => {
+    let redactor: Redactor | undefined
+    return new GatherBody({
+      headers: () => ({
+        contentType: rawHeader(headers, 'content-type'),
+        contentEncoding: rawHeader(headers, 'content-encoding'),
+      }),
+      folder: this.#folder,
+      isSecret: (bytes) => (redactor ??= new Redactor(this.#rules, new Placeholders(this.#known))).isSecret(bytes),
+    })
+  }
+
   begin(request: RequestHead): Capture {
-    const redactor = new Redactor(this.#rules, new Placeholders(this.#known))
-    const gather = (headers: RawHeaders): GatherBody =>
-      new GatherBody({
-        headers: { contentType: rawHeader(headers, 'content-type'), contentEncoding: rawHeader(headers, 'content-encoding') },
-        folder: bodiesFolder(this.#store.file),
-        isSecret: (bytes) => redactor.isSecret(bytes),
-      })
-    return new HttpCapture(request, gather, (exchange) => this.#keep(exchange))
+    return new HttpCapture(request, this.#gather, this.#keep)
   }
 
   /** Resolves when everything that ended is in the store. Throws the first thing that went wrong. */
@@ -51,7 +58,7 @@ export class HttpRecorder implements Recorder {
   }
 
   /** One after the other, in the order that they ended: what one makes known to be secret, the next hides. */
-  #keep(exchange: () => Promise<CapturedExchange>): void {
+  readonly #keep = (exchange: () => Promise<CapturedExchange>): void => {
     const before = this.#turn
     const keep = async (): Promise<void> => {
       await before
@@ -140,7 +147,7 @@ class HttpCapture implements Capture {
       response,
       responseBody: await responseBody.finish(),
       responseTrailers,
-      ...(this.#conversation !== undefined && { webSocket: this.#conversation.result() }),
+      webSocket: this.#conversation?.result(),
     }
   }
 }
@@ -185,6 +192,11 @@ export function withUpgrade(request: RequestHead): RequestHead {
 
 /** The value of a field, of several joined; undefined when there is none. */
 export function rawHeader(headers: RawHeaders, name: string): string | undefined {
-  const values = headers.filter((_, at) => at % 2 === 1 && headers[at - 1]?.toLowerCase() === name)
-  return values.length === 0 ? undefined : values.join(', ')
+  let joined: string | undefined
+  for (let at = 0; at + 1 < headers.length; at += 2) {
+    const own = headers[at]!
+    if (own.length !== name.length || own.toLowerCase() !== name) continue
+    joined = joined === undefined ? headers[at + 1]! : `${joined}, ${headers[at + 1]}`
+  }
+  return joined
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { RawHeaders } from '../exchange.ts'
 import type { CapturedExchange } from './build-entry.ts'
 import type { HarEntry } from './har.ts'
@@ -42,10 +42,13 @@ function fingerprint(exchange: CapturedExchange): string | undefined {
     responseTrailers,
     informational,
   ]
-  const hash = createHash('sha256').update(JSON.stringify([asked, answered]))
-  return hash.update(requestBody.bytes).update(responseBody.bytes).digest('base64')
+  // The text ends where its brackets do, and says how long the first body is.
+  const text = Buffer.from(JSON.stringify([asked, answered]))
+  return hash('sha256', Buffer.concat([text, requestBody.bytes, responseBody.bytes]), 'base64')
 }
 
 function steady(headers: RawHeaders, isSteady: (name: string) => boolean): string[] {
-  return headers.filter((_, at) => isSteady(headers[at - (at % 2)] ?? ''))
+  const kept: string[] = []
+  for (let at = 0; at + 1 < headers.length; at += 2) if (isSteady(headers[at]!)) kept.push(headers[at]!, headers[at + 1]!)
+  return kept
 }

@@ -72,14 +72,23 @@ export function steadyRequestHeaders(fields: readonly NameValue[]): NameValue[] 
 }
 
 /** Whether a field of a request is recorded. */
-export function isSteadyInRequest(name: string): boolean {
-  const lower = name.toLowerCase()
-  return !REQUEST_LEFT_OUT.has(lower) && !REQUEST_LEFT_OUT_FAMILIES.test(lower)
-}
+export const isSteadyInRequest = rememberedByName(
+  (lower) => !REQUEST_LEFT_OUT.has(lower) && !REQUEST_LEFT_OUT_FAMILIES.test(lower),
+)
 
 /** Whether a field of an answer is recorded with its own value. */
-export function isSteadyInAnswer(name: string): boolean {
-  return !RESPONSE_LEVELLED.has(name.toLowerCase())
+export const isSteadyInAnswer = rememberedByName((lower) => !RESPONSE_LEVELLED.has(lower))
+
+/** Nearly all requests have the same names, as they are written. */
+function rememberedByName(ask: (lower: string) => boolean): (name: string) => boolean {
+  const known = new Map<string, boolean>()
+  return (name) => {
+    let answer = known.get(name)
+    if (answer !== undefined) return answer
+    answer = ask(name.toLowerCase())
+    if (known.size < 1_000) known.set(name, answer)
+    return answer
+  }
 }
 
 /** `length`: that of the body as it is recorded; absent where there is no body for its header to count. */

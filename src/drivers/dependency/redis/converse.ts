@@ -93,13 +93,20 @@ export function converse({ client, upstream, setting, book, table, writeMs, reti
       const decoy = error && claim(error)
       const command = type === PUSH || isLoose ? undefined : pending.shift()
       if (command) {
-        const { summary, began, sentBytes } = command
         const line = decoy?.answer ?? error
-        const status = line?.[0] === ERROR ? (/^\w+/.exec(line.toString('latin1', 1))?.[0] ?? 'ERR') : 'OK'
-        const told = { summary, began, sentBytes, receivedBytes, status }
+        const isRefused = decoy?.why !== undefined
+        // Written out: this runs for every command of a pipeline.
+        book.record(setting, {
+          summary: command.summary,
+          began: command.began,
+          outcome: isRefused ? 'refused' : 'answered',
+          servedBy: isRefused ? 'guard' : servedBy,
+          status: line?.[0] === ERROR ? (/^\w+/.exec(line.toString('latin1', 1))?.[0] ?? 'ERR') : 'OK',
+          cause: decoy?.why,
+          sentBytes: command.sentBytes,
+          receivedBytes,
+        })
         receivedBytes = 0
-        if (decoy?.why === undefined) book.record(setting, { ...told, servedBy, outcome: 'answered' })
-        else book.record(setting, { ...told, servedBy: 'guard', outcome: 'refused', cause: decoy.why })
       }
       return decoy?.answer
     },

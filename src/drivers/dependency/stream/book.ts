@@ -49,6 +49,7 @@ export function createBook(onEvent: (event: DependencyEvent) => void): Book {
     },
     record(setting, entry) {
       const durationMs = performance.now() - entry.began
+      const now = Date.now()
       counts.requests += 1
       if (entry.outcome === 'refused') counts.refused += 1
       if (entry.outcome === 'failed') {
@@ -57,12 +58,13 @@ export function createBook(onEvent: (event: DependencyEvent) => void): Book {
       }
       if (entry.outcome === 'answered') {
         latencies.add(entry.latencyMs ?? durationMs)
-        book.prove()
+        state = 'ready'
+        provenAt = now
       }
       // Field by field: this runs for every query.
       onEvent({
         dependency: setting.name,
-        time: Date.now() - durationMs,
+        time: now - durationMs,
         durationMs,
         protocol: setting.protocol,
         summary: entry.summary,

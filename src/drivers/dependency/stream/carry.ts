@@ -34,6 +34,8 @@ export function carryBothWays(carried: Carried): Promise<void> {
   return new Promise((resolve, reject) => {
     let stall: NodeJS.Timeout | undefined
     let isOver = false
+    // Asked for each piece; a signal takes longer to say so.
+    let isRetired = retired.aborted
     const end = (by: 'client' | 'upstream' | undefined, cause: string): void => {
       if (isOver) return
       isOver = true
@@ -52,6 +54,7 @@ export function carryBothWays(carried: Carried): Promise<void> {
       resolve()
     }
     const retire = (): void => {
+      isRetired = true
       if (!isIdle() || isOver) return
       const words = carried.farewell()
       if (words) {
@@ -78,7 +81,7 @@ export function carryBothWays(carried: Carried): Promise<void> {
         client.write(words)
         return end('client', (error as Error).message)
       }
-      if (retired.aborted) retire()
+      if (isRetired) retire()
       if (!to.writableNeedDrain || to.destroyed) return
       from.pause()
       if (to === upstream) {
