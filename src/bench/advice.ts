@@ -41,13 +41,17 @@ const LARGE_CONTEXT = 50e6
 
 /** Every piece of advice that the facts support; none where they show nothing. */
 export function advise(facts: AdviceFacts): Advice[] {
-  return [contextSize(facts), layerOrder(facts), installInLoop(facts), slowReadiness(facts)].filter((advice) => advice !== undefined)
+  return [contextSize(facts), layerOrder(facts), installInLoop(facts), slowReadiness(facts)].filter(
+    (advice) => advice !== undefined,
+  )
 }
 
 function contextSize({ service, context }: AdviceFacts): Advice | undefined {
   if (context === undefined || context.bytes < LARGE_CONTEXT) return undefined
   const largest = context.largest.filter(({ bytes }) => bytes >= context.bytes / 20).slice(0, 3)
-  const needless = largest.filter(({ path }) => /^(\.git|node_modules|dist|build|target|\.venv|venv|coverage|\.next|vendor\/bundle)$/.test(path))
+  const needless = largest.filter(({ path }) =>
+    /^(\.git|node_modules|dist|build|target|\.venv|venv|coverage|\.next|vendor\/bundle)$/.test(path),
+  )
   const named = needless.length > 0 ? needless : largest.slice(0, 1)
   return {
     id: 'context-size',

@@ -23,7 +23,10 @@ export interface MachineFacts {
  */
 export function machineClass({ platform, arch, cpu, cores, memoryBytes }: MachineFacts): string {
   const memory = Math.round(memoryBytes / 2 ** 30)
-  return createHash('sha256').update(JSON.stringify([platform, arch, cpu, cores, memory])).digest('hex').slice(0, 12)
+  return createHash('sha256')
+    .update(JSON.stringify([platform, arch, cpu, cores, memory]))
+    .digest('hex')
+    .slice(0, 12)
 }
 
 /** What two machines differ in, for people; empty for two of one class. */
@@ -35,7 +38,9 @@ export function classDifferences(here: MachineFacts, there: MachineFacts): strin
     ['cores', String(here.cores), String(there.cores)],
     ['memory', memory(here), memory(there)],
   ]
-  return facts.filter(([, ours, theirs]) => ours !== theirs).map(([name, ours, theirs]) => `${name}: ${ours} here, ${theirs} there`)
+  return facts
+    .filter(([, ours, theirs]) => ours !== theirs)
+    .map(([name, ours, theirs]) => `${name}: ${ours} here, ${theirs} there`)
 }
 
 /** What has changed on one machine between two runs and may explain a difference. */

@@ -60,15 +60,21 @@ export function weatherRemarks(series: BenchReport['series']): string[] {
     const name = `${measure} ${of} (${side})`
     if (summary && isDrifting(summary)) {
       const { change } = summary.drift!
-      remarks.push(`${name} ${change > 0 ? 'rose' : 'fell'} by ${Math.abs(change * 100).toFixed(0)} % while it was measured: the machine was not in one state`)
+      remarks.push(
+        `${name} ${change > 0 ? 'rose' : 'fell'} by ${Math.abs(change * 100).toFixed(0)} % while it was measured: the machine was not in one state`,
+      )
     }
     const steps = samples.flatMap(({ clockStepMs }) => clockStepMs ?? [])
     if (steps.length > 0) {
       const sum = steps.reduce((total, step) => total + step, 0)
-      remarks.push(`the clock was set by ${(sum / 1_000).toFixed(1)} s while ${name} was measured; durations come from the monotonic clock and hold`)
+      remarks.push(
+        `the clock was set by ${(sum / 1_000).toFixed(1)} s while ${name} was measured; durations come from the monotonic clock and hold`,
+      )
     }
     if (summary && summary.outliers.length > 0)
-      remarks.push(`${name} has ${summary.outliers.length} ${summary.outliers.length === 1 ? 'outlier' : 'outliers'}, the largest sample ${summary.max.toFixed(1)} ms; they count like all others`)
+      remarks.push(
+        `${name} has ${summary.outliers.length} ${summary.outliers.length === 1 ? 'outlier' : 'outliers'}, the largest sample ${summary.max.toFixed(1)} ms; they count like all others`,
+      )
   }
   return remarks
 }
@@ -81,4 +87,10 @@ export function noiseFloor(series: BenchReport['series']): { smallest: number; n
     if (smallest !== undefined && smallest > (worst?.smallest ?? 0)) worst = { smallest, name: `${measure} ${of}` }
   }
   return worst
+}
+
+/** A report's side and what was measured of it. */
+export function entryOf(report: BenchReport, name: string): { side: Side; series: Series[] } {
+  const side = report.sides.find((one) => one.name === name) ?? { name, measuredAt: report.startedAt }
+  return { side, series: report.series.filter((one) => one.side === name) }
 }

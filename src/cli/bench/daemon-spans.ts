@@ -1,5 +1,5 @@
 import type { Span } from '../../bench/samples.ts'
-import type { Loop, StepEvent, WireEvent } from '../../wire/messages.ts'
+import type { StepEvent, WireEvent } from '../../wire/messages.ts'
 
 /** Gathers the steps of a request as spans from the moment of asking. */
 export interface SpanCollector {
@@ -38,14 +38,4 @@ export function collectSpans(): SpanCollector {
 function pathOf(step: StepEvent, steps: ReadonlyMap<number, StepEvent>): string {
   const parent = step.parent === undefined ? undefined : steps.get(step.parent)
   return parent ? `${pathOf(parent, steps)} › ${step.name}` : step.name
-}
-
-/** The spans of a loop, which follow one another. */
-export function loopSpans({ spans }: Loop): Span[] {
-  let at = 0
-  return spans.map(({ name, ms }) => {
-    const span = { name, startMs: at, ms }
-    at += ms
-    return span
-  })
 }

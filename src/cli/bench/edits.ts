@@ -58,7 +58,9 @@ export async function chooseSource(stage: Stage, service: ServicePlan, files: st
 /** What the service's command names comes first, then usual names of beginnings. */
 function rank(file: string, service: ServicePlan): number {
   const stem = file.replace(/\.\w+$/, '')
-  const words = [...(service.command ?? []), ...service.language.process.run].map((word) => word.replace(/^\.?\/?(dist|build|out)\//, ''))
+  const words = [...(service.command ?? []), ...service.language.process.run].map((word) =>
+    word.replace(/^\.?\/?(dist|build|out)\//, ''),
+  )
   if (words.some((word) => word.replace(/\.\w+$/, '').endsWith(stem) || stem.endsWith(`/${word.replace(/\.\w+$/, '')}`))) return 0
   return ENTRIES.test(file) ? 1 : 2
 }
@@ -91,4 +93,3 @@ let version = 0
 export function nextVersion(): string {
   return `${Date.now().toString(36)}-${String((version += 1)).padStart(6, '0')}`
 }
-

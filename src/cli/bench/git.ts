@@ -38,7 +38,9 @@ export function git(
 
 /** The repository that `folder` is in; undefined when it is in none, or git is not on this machine. */
 export async function repositoryOf(folder: string): Promise<Repository | undefined> {
-  const lines = await git(folder, ['rev-parse', '--show-toplevel', '--show-prefix', '--is-shallow-repository']).catch(() => undefined)
+  const lines = await git(folder, ['rev-parse', '--show-toplevel', '--show-prefix', '--is-shallow-repository']).catch(
+    () => undefined,
+  )
   if (lines === undefined) return undefined
   const [root = '', prefix = '', shallow] = lines.split('\n')
   const commit = await git(folder, ['rev-parse', '--verify', '--quiet', 'HEAD']).catch(() => undefined)
@@ -62,7 +64,9 @@ export async function resolveCommit(repository: Repository, name: string): Promi
   // A name that begins with a dash would be a flag of git's.
   const found = name.startsWith('-')
     ? undefined
-    : await git(repository.root, ['rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`]).catch(() => undefined)
+    : await git(repository.root, ['rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`]).catch(
+        () => undefined,
+      )
   if (found !== undefined) return found.trim()
   throw new ShivError(
     `${name} is no commit, branch or tag here${repository.isShallow ? ', in a clone whose history was cut off' : ''}.`,

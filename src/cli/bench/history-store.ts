@@ -44,7 +44,13 @@ export async function readHistory(path: string): Promise<{ entries: HistoryEntry
     const text = await readText(path)
     const now = new Set(parseHistory(text).damaged)
     await appendFile(aside, [...now].map((line) => `${line}\n`).join(''), { mode: 0o600 })
-    await writeFileAtomic(path, text.split('\n').filter((line) => !now.has(line)).join('\n'))
+    await writeFileAtomic(
+      path,
+      text
+        .split('\n')
+        .filter((line) => !now.has(line))
+        .join('\n'),
+    )
   })
   return { entries, aside: { path: aside, lines: damaged.length } }
 }

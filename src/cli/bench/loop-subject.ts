@@ -1,7 +1,7 @@
 import type { Variant } from '../../bench/experiment.ts'
 import { ShivError } from '../../core/errors.ts'
 import type { Loop } from '../../wire/messages.ts'
-import { loopSpans } from './daemon-spans.ts'
+import { loopSpans } from '../loop-spans.ts'
 import { openEdit } from './edits.ts'
 import type { Stage } from './stage.ts'
 
@@ -18,23 +18,22 @@ export interface LoopSubject {
 }
 
 /** The loop of a service that runs on a stage: saves of one file, each until its loop is served. */
-export async function openLoopSubject(
-  stage: Stage,
-  service: { name: string; root: string },
-  file: string,
-): Promise<LoopSubject> {
+export async function openLoopSubject(stage: Stage, service: { name: string; root: string }, file: string): Promise<LoopSubject> {
   const edit = await openEdit(file, service.root)
   const ending = new AbortController()
   let hear: ((loop: Loop) => void) | undefined
   let lost: ((error: Error) => void) | undefined
   let quietUntil = 0
   const following = stage
-    .call({ method: 'logs', params: { path: stage.root, services: [], sources: [service.name], follow: true, tail: 0 } }, {
-      signal: ending.signal,
-      onEvent: (event) => {
-        if (event.kind === 'loop' && event.loop.service === service.name) hear?.(event.loop)
+    .call(
+      { method: 'logs', params: { path: stage.root, services: [], sources: [service.name], follow: true, tail: 0 } },
+      {
+        signal: ending.signal,
+        onEvent: (event) => {
+          if (event.kind === 'loop' && event.loop.service === service.name) hear?.(event.loop)
+        },
       },
-    })
+    )
     .catch((error: Error) => {
       if (!ending.signal.aborted) lost?.(error)
     })

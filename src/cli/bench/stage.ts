@@ -113,5 +113,10 @@ async function endRuns(place: string): Promise<void> {
       if (!(error instanceof ShivError) || !/^(RUN_|SPEC_)/.test(error.code)) throw error
     })
   }
+  // Where images were built.
+  if (existsSync(join(home, 'builds'))) {
+    const params = { path: join(place, 'tree'), services: [], env: 'local', runtime: 'kind' as const, environment: process.env }
+    await callDaemon({ method: 'build', params: { ...params, fresh: false, discard: true } }, { home, command: 'shiv bench' })
+  }
   await endDaemon(home)
 }

@@ -36,7 +36,7 @@ export async function prepareService(service: ServicePlan, context: RunContext, 
   if (prepare.length === 0) return
   const files = listFiles(service.root, (path) => prepare.some(({ outputs }) => outputs.includes(path)))
   for (const step of prepare)
-    await runIfDue(step, { service, context, stamps: join(home, 'prepared', context.runId), out, env, files })
+    await runIfDue(step, { service, context, stamps: stampsFolder(home, context.runId), out, env, files })
 }
 
 function needTools(service: ServicePlan, path: string): void {
@@ -48,6 +48,15 @@ function needTools(service: ServicePlan, path: string): void {
       hint,
     })
   }
+}
+
+/** What was prepared is due again. */
+export function forgetPreparation(home: string, runId: string): void {
+  rmSync(stampsFolder(home, runId), { recursive: true, force: true })
+}
+
+function stampsFolder(home: string, runId: string): string {
+  return join(home, 'prepared', runId)
 }
 
 interface Work {
