@@ -48,7 +48,7 @@ function figures({ series }: BenchReport, style: Style): string[] {
   return renderTable([header, ...rows], { indent: 2, header: style.dim, right: [3] })
 }
 
-function comparisonLines({ side, base, verdict, why, corrected, spans, p50, ...name }: Comparison, style: Style): string[] {
+function comparisonLines({ side, base, verdict, why, corrected, spans, ...name }: Comparison, style: Style): string[] {
   const paint = { slower: style.red, faster: style.green, same: style.green, 'cannot tell': style.yellow }[verdict]
   const moved =
     verdict === 'slower' || verdict === 'faster'

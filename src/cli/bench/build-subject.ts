@@ -62,7 +62,7 @@ async function variantsOf(side: RunningSide, name: string, results: BuildResults
     {
       ...common,
       measure: 'build.no-change',
-      prepare: (signal) => timedBuild(stage, name, false, signal).then(() => {}),
+      prepare: async (signal) => void (await timedBuild(stage, name, false, signal)),
       take: take('build.no-change'),
     },
     { ...common, measure: 'build.scratch', take: take('build.scratch', true) },

@@ -5,6 +5,7 @@ import { harnessCost, type Variant } from '../../bench/experiment.ts'
 import { judgeGate, type Gate } from '../../bench/gates.ts'
 import { weatherRemarks, withSummaries, type BenchReport } from '../../bench/report.ts'
 import { median } from '../../bench/statistics.ts'
+import type { StatusResult } from '../../wire/messages.ts'
 import { RELEASE } from '../../wire/daemon-entry.ts'
 import { pairWith, type Baseline } from './baseline.ts'
 import { buildVariants } from './build-subject.ts'
@@ -49,7 +50,7 @@ export async function runBench(
     const baseline = await wish.baseline?.({ workspace, runtime, machineClass: machine.class })
     const other = wish.commit === undefined ? [] : [await openCommit(stages, wish.commit, subject, wish.params)]
     const sides = [here, ...other]
-    for (const { stage, side } of sides) {
+    for (const { stage, side } of wish.what === 'build' ? [] : sides) {
       teller.begin(`bringing ${side.name} to life, which is not measured`)
       await timedStart(stage, subject.services, signal)
     }
@@ -113,8 +114,16 @@ async function measureAll(
     ...(allowance.budgetMs !== undefined && { budgetMs: (allowance.budgetMs * count) / Math.max(1, all) }),
   })
   const looped = await takeMeasures(loopGroups, part(loopGroups.length), tools).finally(loops.close)
+  // What runs would reload each time that a build's edit is saved.
+  if (wants('build')) await Promise.all(sides.map(({ stage }) => stopRun(stage)))
   const rest = await takeMeasures(otherGroups, part(otherGroups.length), tools)
   return { series: [...looped, ...rest], remarks: [...loops.remarks, ...builds.remarks], builds: builds.results }
+}
+
+/** Stops what a stage runs, if it runs anything; its data stays. */
+async function stopRun(stage: Stage): Promise<void> {
+  const { runs } = await stage.call<StatusResult>({ method: 'status', params: { path: stage.root, services: [], all: true } })
+  if (runs.length > 0) await stage.call({ method: 'stop', params: { path: stage.root, services: [], purge: false } })
 }
 
 function gitRemarks({ repository, root }: Subject): string[] {
