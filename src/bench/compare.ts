@@ -73,7 +73,7 @@ export function compare(pairs: readonly Pair[]): Comparison[] {
 /** "Same" needs evidence as much as "slower" does: an interval that lies within ±5 %. Without either, nobody can tell. */
 export function judge({ value, interval }: RatioEstimate, p: number): { verdict: Verdict; why: string } {
   if (interval === undefined) return { verdict: 'cannot tell', why: 'too few samples for an interval: raise --runs or --budget' }
-  const range = `${percent(interval.low)} to ${percent(interval.high)}`
+  const range = `${percent(interval.low)} and ${percent(interval.high)}`
   const isDifferent = p <= ALPHA && (interval.low > 1 || interval.high < 1)
   if (isDifferent && Math.abs(value - 1) >= WORTH_NAMING) {
     return { verdict: value > 1 ? 'slower' : 'faster', why: `${percent(value)}, between ${range}` }

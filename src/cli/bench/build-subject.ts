@@ -5,7 +5,7 @@ import type { Taken, Variant } from '../../bench/experiment.ts'
 import { ShivError } from '../../core/errors.ts'
 import type { BuildResult } from '../../wire/messages.ts'
 import { collectSpans } from './daemon-spans.ts'
-import { chooseSource, nextVersion, openEdit } from './edits.ts'
+import { BUILDING, chooseSource, nextVersion, openEdit } from './edits.ts'
 import { sourceFiles } from './loops.ts'
 import type { RunningSide, Subject } from './sides.ts'
 import type { Stage } from './stage.ts'
@@ -67,7 +67,7 @@ async function variantsOf(side: RunningSide, name: string, results: BuildResults
     },
     { ...common, measure: 'build.scratch', take: take('build.scratch', true) },
   ]
-  const source = await chooseSource(stage, service, await sourceFiles(service.root)).catch((error: unknown) => {
+  const source = await chooseSource(stage, service, await sourceFiles(service.root), BUILDING).catch((error: unknown) => {
     if (error instanceof ShivError && error.code === 'BENCH_NO_FILE') return undefined
     throw error
   })

@@ -1,3 +1,4 @@
+import { constants } from 'node:fs'
 import { copyFile, lstat, mkdir, mkdtemp, readdir, readlink, rm, symlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { alwaysIgnored } from '../../spec/always-ignored.ts'
@@ -60,7 +61,7 @@ async function copyOne(from: string, to: string): Promise<void> {
   if (stat === undefined || stat.isDirectory()) return // a submodule is a repository of its own
   await mkdir(dirname(to), { recursive: true })
   if (stat.isSymbolicLink()) await symlink(await readlink(from), to)
-  else await copyFile(from, to)
+  else await copyFile(from, to, constants.COPYFILE_FICLONE)
 }
 
 /** Links the `.env` files of the folders that were copied, of git or not. */

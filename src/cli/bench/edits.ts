@@ -17,6 +17,11 @@ const LINES: Record<string, string> = {
   '.py': '\nshiv_bench = {}\n',
   '.rb': '\n$shiv_bench = {}\n',
 }
+/** What a save does that is answered by new code without another image. */
+const RELOADING = ['sync', 'build']
+/** What a save does to a file that images are made of. */
+export const BUILDING = ['sync', 'build', 'image', 'unmatched']
+
 /** Names that say that a service begins there. */
 const ENTRIES = /(^|\/)(server|main|index|app)\.\w+$/
 
@@ -32,10 +37,15 @@ export interface Edit {
 }
 
 /**
- * The source file of a service that an edit is measured on: one whose save changes what runs, by the service's own reload rules; where
+ * The source file of a service that an edit is measured on: one whose save does one of `actions`, by the service's own reload rules; where
  * several do, the one that the service begins in. Throws BENCH_NO_FILE.
  */
-export async function chooseSource(stage: Stage, service: ServicePlan, files: string[]): Promise<string> {
+export async function chooseSource(
+  stage: Stage,
+  service: ServicePlan,
+  files: string[],
+  actions: readonly string[] = RELOADING,
+): Promise<string> {
   const candidates = files
     .filter((file) => extname(file) in LINES && !/(^|[._/-])(test|spec|e2e|tests|__tests__|testdata)([._/-]|$)/.test(file))
     .sort((a, b) => rank(a, service) - rank(b, service) || a.length - b.length || (a < b ? -1 : 1))
@@ -45,7 +55,7 @@ export async function chooseSource(stage: Stage, service: ServicePlan, files: st
     params: { ...stage.ask([service.name]), files: candidates.map((file) => join(service.root, file)) },
   })
   const chosen = answer.files.find(({ verdicts }) =>
-    verdicts.some(({ action, services }) => (action === 'sync' || action === 'build') && services.includes(service.name)),
+    verdicts.some(({ action, services }) => actions.includes(action) && services.includes(service.name)),
   )
   if (chosen) return chosen.file
   throw new ShivError(`No source file of ${service.name} can be edited to measure a loop.`, {

@@ -22,6 +22,8 @@ export interface BenchWish {
   what: What
   /** Of the workspace. */
   root: string
+  /** Where in it the user stands, or what was named; without services it decides which are meant. */
+  path: string
   services: string[]
   params: Stage['params']
   /** A commit to measure beside. */
@@ -43,7 +45,7 @@ export async function runBench(
   const [startedAt, began] = [Date.now(), performance.now()]
   const stages = await openStages()
   try {
-    const { subject, here } = await openHere(stages, wish.root, wish.services, wish.params)
+    const { subject, here } = await openHere(stages, wish, wish.params)
     const runtime = here.plan.runtime
     const machine = await machineFacts(runtime === 'kind' ? here.plan.cluster.kubernetes : undefined)
     const workspace = subject.plan.workspace.name
@@ -65,6 +67,7 @@ export async function runBench(
     ]
     const comparisons = compare(pairs)
     const summarised = withSummaries(series)
+    const own = series.filter((one) => one.side === side)
     return {
       version: 1,
       kind: 'bench',
@@ -79,7 +82,7 @@ export async function runBench(
       sides: [...sides.map((one) => one.side), ...(baseline ? [baseline.side] : [])],
       series: summarised,
       comparisons,
-      gates: wish.gates.flatMap((gate) => judgeGate(gate, series, comparisons)),
+      gates: wish.gates.flatMap((gate) => judgeGate(gate, own, comparisons)),
       advice: await adviseAll(here, subject, series, builds),
       remarks: [...gitRemarks(subject), ...remarks, ...(stored?.remarks ?? []), ...weatherRemarks(summarised)],
       harness: { sampleMs: await harnessCost(), roundTripMs },

@@ -31,13 +31,12 @@ export interface RunningSide {
 /** The working copy, copied as it is. */
 export async function openHere(
   stages: Stages,
-  root: string,
-  services: string[],
+  { root, path, services }: { root: string; path: string; services: string[] },
   params: Stage['params'],
 ): Promise<{ subject: Subject; here: RunningSide }> {
   const stage = stages.open(HERE, params)
   // Of the user's own folder, so that what is wrong in it is named by its own files.
-  const plan = await planOf(stage, { ...params, path: root, services })
+  const plan = await planOf(stage, { ...params, path, services })
   const repository = await repositoryOf(root)
   await copyWorkingCopy(root, stage.root, repository)
   await renameWorkspace(stage, plan.workspace.name, 0)
@@ -48,9 +47,8 @@ export async function openHere(
     ...(repository && { isDirty: await isDirty(root) }),
     measuredAt: Date.now(),
   }
-  const names = plan.services.map(({ name }) => name)
-  const subject = { root, repository, plan, services: services.length > 0 ? services : names }
-  return { subject, here: { side, stage, plan: await planOf(stage, stage.ask(services)) } }
+  const subject = { root, repository, plan, services: services.length > 0 ? services : plan.services.map(({ name }) => name) }
+  return { subject, here: { side, stage, plan: await planOf(stage, stage.ask(subject.services)) } }
 }
 
 /** Another commit of the same folder. Throws BENCH_NOT_A_REPOSITORY, BENCH_UNKNOWN_COMMIT, and BENCH_SIDE when that commit cannot be run. */

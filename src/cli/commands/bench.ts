@@ -49,6 +49,7 @@ async function wishOf(what: What, invocation: Invocation): Promise<BenchWish> {
   return {
     what,
     root: findWorkspace(path) ?? path,
+    path,
     services,
     params,
     gates,
