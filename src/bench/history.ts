@@ -14,6 +14,8 @@ export interface HistoryEntry {
   runtime: string
   /** Of the working copy or the commit that was measured. */
   side: Side
+  /** It was measured only for another side to be held against. */
+  isBase: boolean
   machine: MachineFacts & { class: string }
   series: { measure: string; of: string; samples: Sample[]; ended: string }[]
   isInterrupted: boolean
@@ -29,7 +31,7 @@ export interface HistoryFile {
 /** The sides of a report that were measured in it, one entry each. */
 export function entriesOf(report: BenchReport): HistoryEntry[] {
   const { id, shiv, workspace, runtime, machine, isInterrupted } = report
-  return report.sides.flatMap((side) => {
+  return report.sides.flatMap((side, index) => {
     const series = report.series.filter((one) => one.side === side.name && one.samples.length > 0)
     // A side that was read from a file or from history is there already.
     if (series.length === 0 || side.measuredAt < report.startedAt) return []
@@ -41,6 +43,7 @@ export function entriesOf(report: BenchReport): HistoryEntry[] {
       workspace,
       runtime,
       side,
+      isBase: index > 0,
       machine,
       series: series.map(({ measure, of, samples, ended }) => ({ measure, of, samples, ended })),
       isInterrupted,

@@ -32,10 +32,11 @@ export interface TrendStep {
 /** Levels that differ by less are no step. */
 const LEAST_STEP = 0.02
 
-/** Trends of a workspace's measures over the entries of one machine class, in the order of time. */
+/** Trends of a workspace's measures over the entries of one machine class, in the order of time: of what was asked about in each run, not of what it was held against, which is of another day. */
 export function trends(entries: readonly HistoryEntry[]): Trend[] {
   const byMeasure = new Map<string, Trend>()
-  for (const { at, runtime, series, side } of entries) {
+  for (const { at, runtime, series, side, isBase } of entries) {
+    if (isBase) continue
     for (const { measure, of, samples } of series) {
       if (samples.length === 0) continue
       const key = JSON.stringify([measure, of, runtime])

@@ -122,7 +122,12 @@ describe('a baseline', () => {
 
   it('last is the newest whole run of this workspace on this runtime', () => {
     const [first, second, cut] = [run('1', 1), run('2', 2), run('3', 3)].map(([entry]) => entry!)
-    const entries = [first!, second!, { ...cut!, isInterrupted: true }]
+    const entries = [
+      first!,
+      second!,
+      { ...second!, at: 2.5, isBase: true, side: { name: 'main', measuredAt: 2.5 } },
+      { ...cut!, isInterrupted: true },
+    ]
     expect(lastOf(entries, 'shop', 'process').side.measuredAt).toBe(2)
     expect(() => lastOf(entries, 'shop', 'kind')).toThrow(expect.objectContaining({ code: 'BENCH_NO_HISTORY' }))
   })

@@ -33,7 +33,9 @@ export async function showHistory({ args, cwd, flags, terminal }: Invocation): P
     })
   }
   if (aside)
-    terminal.err(`${aside.lines} damaged ${aside.lines === 1 ? 'line' : 'lines'} of history were put aside in ${aside.path}\n`)
+    terminal.err(
+      `${aside.lines} damaged ${aside.lines === 1 ? 'line of history was' : 'lines of history were'} put aside in ${aside.path}\n`,
+    )
   const html = flags.text('html')
   if (html !== undefined) {
     const { renderTrendHtml } = await import('../../bench/report/html.ts')

@@ -85,7 +85,7 @@ async function keep(report: BenchReport, { terminal, flags }: Invocation): Promi
     const { aside } = await readHistory(path)
     if (aside)
       report.remarks.push(
-        `${aside.lines} damaged ${aside.lines === 1 ? 'line' : 'lines'} of history were put aside in ${aside.path}`,
+        `${aside.lines} damaged ${aside.lines === 1 ? 'line of history was' : 'lines of history were'} put aside in ${aside.path}`,
       )
   } catch (error) {
     terminal.err(`this run is not in history: ${(error as Error).message}\n`)
