@@ -1,11 +1,13 @@
 import type { Variant } from '../../bench/experiment.ts'
 import { ShivError } from '../../core/errors.ts'
-import type { Loop } from '../../wire/messages.ts'
+import type { Loop, LoopsResult } from '../../wire/messages.ts'
 import { loopSpans } from '../loop-spans.ts'
 import { openEdit } from './edits.ts'
 import type { Stage } from './stage.ts'
 
 const DEADLINE_MS = 60_000
+/** A loop that was not heard of by then is asked for: following takes a moment to begin, and a daemon may have been started anew. */
+const ASK_AFTER_MS = 1_500
 /** Edits of one side are at least so far apart: time for a spare to be warm again, as between a person's saves. */
 const PAUSE_MS = 400
 
@@ -24,13 +26,18 @@ export async function openLoopSubject(stage: Stage, service: { name: string; roo
   let hear: ((loop: Loop) => void) | undefined
   let lost: ((error: Error) => void) | undefined
   let quietUntil = 0
+  const told = async (): Promise<Loop[]> => {
+    const params = { path: stage.root, services: [service.name] }
+    return (await stage.call<LoopsResult>({ method: 'loops', params })).loops
+  }
+  let lastId = (await told()).at(-1)?.id ?? 0
   const following = stage
     .call(
       { method: 'logs', params: { path: stage.root, services: [], sources: [service.name], follow: true, tail: 0 } },
       {
         signal: ending.signal,
         onEvent: (event) => {
-          if (event.kind === 'loop' && event.loop.service === service.name) hear?.(event.loop)
+          if (event.kind === 'loop') hear?.(event.loop)
         },
       },
     )
@@ -41,8 +48,10 @@ export async function openLoopSubject(stage: Stage, service: { name: string; roo
   const once = (save: () => Promise<void>, signal: AbortSignal): Promise<Loop> =>
     new Promise((resolve, reject) => {
       const timer = setTimeout(() => fail(unanswered(service.name, edit.name)), DEADLINE_MS)
+      const asking = setInterval(() => told().then((loops) => loops.forEach((loop) => hear?.(loop)), fail), ASK_AFTER_MS)
       const done = (): void => {
         clearTimeout(timer)
+        clearInterval(asking)
         signal.removeEventListener('abort', abort)
         hear = lost = undefined
       }
@@ -54,6 +63,8 @@ export async function openLoopSubject(stage: Stage, service: { name: string; roo
       signal.addEventListener('abort', abort, { once: true })
       lost = fail
       hear = (loop) => {
+        if (loop.id <= lastId || loop.service !== service.name || !loop.files.includes(edit.name)) return
+        lastId = loop.id
         done()
         if (loop.outcome === 'served') resolve(loop)
         else reject(notServed(loop))
