@@ -73,7 +73,7 @@ async function variantsOf(side: RunningSide, name: string, results: BuildResults
   })
   if (source === undefined) remarks.push(`build.file ${name} is not measured: no source file of it can be edited`)
   else {
-    const edit = await openEdit(source, service.root)
+    const edit = await openEdit(source, service.root, stage.home)
     remarks.push(`build.file ${name}: saves of ${edit.name}`)
     variants.push(afterEdit({ ...common, measure: 'build.file' }, edit.save, edit.takeBack, take('build.file')))
   }

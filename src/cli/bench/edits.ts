@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile, rename, writeFile } from 'node:fs/promises'
 import { extname, join, relative } from 'node:path'
 import { ShivError } from '../../core/errors.ts'
 import type { Plan, WhyResult } from '../../wire/messages.ts'
@@ -85,16 +85,22 @@ export async function filesBelow(stage: Stage, folder: string, list: (folder: st
   })
 }
 
-/** Opens a file for edits. The version counts up over all edits of a process, so that none is ever equal to one before. */
-export async function openEdit(file: string, serviceRoot: string): Promise<Edit> {
+/** Opens a file for edits; `aside` is a folder beside the tree. A save appears whole, as most editors write: half of one would be a loop of its own. The version counts up over all edits of a process, so that none is ever equal to one before. */
+export async function openEdit(file: string, serviceRoot: string, aside: string): Promise<Edit> {
   const original = await readFile(file, 'utf8')
   const line = LINES[extname(file)]!
   return {
     file,
     name: relative(serviceRoot, file),
-    save: () => writeFile(file, original + line.replace('{}', JSON.stringify(nextVersion()))),
-    takeBack: () => writeFile(file, original),
+    save: () => replaceFile(file, original + line.replace('{}', JSON.stringify(nextVersion())), aside),
+    takeBack: () => replaceFile(file, original, aside),
   }
+}
+
+export async function replaceFile(file: string, text: string, aside: string): Promise<void> {
+  const whole = join(aside, 'edit')
+  await writeFile(whole, text)
+  await rename(whole, file)
 }
 
 let version = 0

@@ -8,6 +8,8 @@ import type { Stage } from './stage.ts'
 const DEADLINE_MS = 60_000
 /** A loop that was not heard of by then is asked for: following takes a moment to begin, and a daemon may have been started anew. */
 const ASK_AFTER_MS = 1_500
+/** How far a file's time may be behind the clock: the kernel stamps files by its tick. Saves are further apart than that. */
+const CLOCKS_MS = 100
 /** Edits of one side are at least so far apart: time for a spare to be warm again, as between a person's saves. */
 const PAUSE_MS = 400
 
@@ -21,7 +23,7 @@ export interface LoopSubject {
 
 /** The loop of a service that runs on a stage: saves of one file, each until its loop is served. */
 export async function openLoopSubject(stage: Stage, service: { name: string; root: string }, file: string): Promise<LoopSubject> {
-  const edit = await openEdit(file, service.root)
+  const edit = await openEdit(file, service.root, stage.home)
   const ending = new AbortController()
   let hear: ((loop: Loop) => void) | undefined
   let lost: ((error: Error) => void) | undefined
@@ -47,6 +49,7 @@ export async function openLoopSubject(stage: Stage, service: { name: string; roo
 
   const once = (save: () => Promise<void>, signal: AbortSignal): Promise<Loop> =>
     new Promise((resolve, reject) => {
+      const earliest = performance.timeOrigin + performance.now() - CLOCKS_MS
       const timer = setTimeout(() => fail(unanswered(service.name, edit.name)), DEADLINE_MS)
       const asking = setInterval(() => told().then((loops) => loops.forEach((loop) => hear?.(loop)), fail), ASK_AFTER_MS)
       const done = (): void => {
@@ -63,7 +66,9 @@ export async function openLoopSubject(stage: Stage, service: { name: string; roo
       signal.addEventListener('abort', abort, { once: true })
       lost = fail
       hear = (loop) => {
-        if (loop.id <= lastId || loop.service !== service.name || !loop.files.includes(edit.name)) return
+        // One of an earlier save, which something delayed, is not of this one.
+        if (loop.id <= lastId || loop.savedAt < earliest || loop.service !== service.name || !loop.files.includes(edit.name))
+          return
         lastId = loop.id
         done()
         if (loop.outcome === 'served') resolve(loop)
