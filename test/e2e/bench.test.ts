@@ -183,6 +183,22 @@ describe('shiv bench, without Docker', () => {
     expect(await readFile(join(tree, 'trend.html'), 'utf8')).toContain('<svg')
   }, 60_000)
 
+  it('says that a commit without the service is no side', async () => {
+    await writeTree(own.folder, {
+      'hello/shiv.yaml': 'name: shop\n',
+      'hello/other/service.yaml': 'name: other\nlanguage: node\n',
+    })
+    await execa('rm', [join(tree, 'service.yaml')])
+    await commitAll()
+    await writeTree(tree, { 'late/service.yaml': 'name: late\nlanguage: node\n' })
+    const { exitCode, stderr } = await bench('loop', 'late', '--against', 'main', '--json')
+    expect(exitCode).toBe(2)
+    expect(JSON.parse(stderr.trim().split('\n').at(-1)!)).toMatchObject({
+      error: { code: 'BENCH_SIDE', message: expect.stringContaining('main (') },
+    })
+    expect(stages()).toEqual([])
+  }, 60_000)
+
   it('says which files of the user are wrong, not of its copy', async () => {
     await writeFile(join(tree, 'service.yaml'), 'name: hello\nlanguage: node\nscalin: {}\n')
     const { exitCode, stderr } = await bench('loop')

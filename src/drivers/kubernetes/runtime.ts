@@ -118,7 +118,9 @@ export function createKindRuntime(options: { home: string; cluster: ClusterDrive
 
     async build(plan, { fresh, discard }, context) {
       if (!discard) return ensureImages(plan, options.images, context, fresh)
-      await options.images.collectImages?.({ workspace: plan.workspace.name, keep: [] })
+      const gone = (await options.images.collectImages?.({ workspace: plan.workspace.name, keep: [] })) ?? []
+      const cluster = gone.length > 0 ? await options.cluster.find(plan.cluster) : undefined
+      if (cluster) await options.cluster.dropImages?.(cluster, gone)
       return []
     },
 
