@@ -1,3 +1,5 @@
+import { mulberry32 } from './random.ts'
+
 /** Order statistics and resampling over samples of one measure. Nothing is rounded here; samples keep the unit they came in. */
 
 /** A point estimate with the interval that a bootstrap gives it. */
@@ -16,7 +18,10 @@ export interface Estimate {
 export function quantile(samples: readonly number[], p: number): number {
   if (samples.length === 0) throw new RangeError('a quantile needs at least one sample')
   if (!(p >= 0 && p <= 1)) throw new RangeError(`a quantile is asked for between 0 and 1, not at ${p}`)
-  const sorted = samples.toSorted((a, b) => a - b)
+  return quantileOfSorted(Float64Array.from(samples).sort(), p)
+}
+
+function quantileOfSorted(sorted: Float64Array, p: number): number {
   const position = (sorted.length - 1) * p
   const below = Math.floor(position)
   const low = sorted[below]!
@@ -29,42 +34,78 @@ export function median(samples: readonly number[]): number {
 }
 
 /**
- * `statistic` of the samples with a 95 % percentile-bootstrap interval (Efron 1979), from `resamples` resamples drawn by a
- * seeded generator, so that the same samples always give the same interval.
+ * The p-quantile of the samples, their median when none is named, with a 95 % percentile-bootstrap interval (Efron 1979), from `resamples`
+ * resamples drawn by a seeded generator, so that the same samples always give the same interval.
  */
-export function bootstrap(
-  samples: readonly number[],
-  statistic: (samples: readonly number[]) => number = median,
-  resamples = 2000,
-): Estimate {
-  const random = mulberry32(0x5eed)
-  const estimates = Array.from({ length: resamples }, () => statistic(resample(samples, random)))
-  return { value: statistic(samples), low: quantile(estimates, 0.025), high: quantile(estimates, 0.975), count: samples.length }
+export function bootstrap(samples: readonly number[], p = 0.5, resamples = 2000): Estimate {
+  const estimates = resampledQuantiles(samples, p, resamples, mulberry32(0x5eed))
+  return { value: quantile(samples, p), low: quantile(estimates, 0.025), high: quantile(estimates, 0.975), count: samples.length }
 }
 
-/** The ratio of two medians, `samples` over `baseline`, with a 95 % bootstrap interval; both sides are resampled independently. */
-export function bootstrapRatio(samples: readonly number[], baseline: readonly number[], resamples = 2000): Estimate {
+/**
+ * The ratio of a quantile of two sides, `samples` over `baseline`, with a 95 % percentile-bootstrap interval; both sides are resampled
+ * independently.
+ */
+export function bootstrapRatio(samples: readonly number[], baseline: readonly number[], p = 0.5, resamples = 2000): Estimate {
   const random = mulberry32(0x5eed)
-  const ratios = Array.from({ length: resamples }, () => median(resample(samples, random)) / median(resample(baseline, random)))
+  const above = resampledQuantiles(samples, p, resamples, random)
+  const below = resampledQuantiles(baseline, p, resamples, random)
+  const ratios = above.map((value, index) => value / below[index]!)
   return {
-    value: median(samples) / median(baseline),
+    value: quantile(samples, p) / quantile(baseline, p),
     low: quantile(ratios, 0.025),
     high: quantile(ratios, 0.975),
     count: Math.min(samples.length, baseline.length),
   }
 }
 
-function resample(samples: readonly number[], random: () => number): number[] {
-  return samples.map(() => samples[Math.floor(random() * samples.length)]!)
+/**
+ * The interval of a quantile that two order statistics give, whatever the distribution: its ends are samples. Ranks are the binomial's
+ * (Conover 1999, section 3.2), so the confidence is at least `confidence`; undefined where so few samples allow no such interval.
+ */
+export function quantileInterval(
+  samples: readonly number[],
+  p: number,
+  confidence = 0.95,
+): { low: number; high: number } | undefined {
+  const ranks = quantileRanks(samples.length, p, confidence)
+  if (ranks === undefined) return undefined
+  const sorted = Float64Array.from(samples).sort()
+  return { low: sorted[ranks.low - 1]!, high: sorted[ranks.high - 1]! }
 }
 
-/** A 32-bit generator, uniform in [0, 1): Tommy Ettinger's Mulberry32, public domain. */
-function mulberry32(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296
+/** Ranks, from 1, of the order statistics of `quantileInterval`: each tail beyond them holds at most half of what is left of 1. */
+export function quantileRanks(count: number, p: number, confidence = 0.95): { low: number; high: number } | undefined {
+  const tail = (1 - confidence) / 2
+  // P(B <= k) of the binomial (count, p), summed from logarithms so that 0.5^1000 is no nought.
+  const below: number[] = []
+  let logChoose = 0
+  let sum = 0
+  for (let k = 0; k <= count; k += 1) {
+    if (k > 0) logChoose += Math.log((count - k + 1) / k)
+    sum += Math.exp(logChoose + k * Math.log(p) + (count - k) * Math.log(1 - p))
+    below.push(Math.min(1, sum))
   }
+  const low = below.findLastIndex((probability) => probability <= tail) + 1
+  const high = below.findIndex((probability) => probability >= 1 - tail) + 1
+  return low < 1 || high < 1 || high > count ? undefined : { low, high }
+}
+
+/** The p-quantile of each of many resamples. A resample is counted, not sorted: how often each order statistic was drawn says which one stands where. */
+function resampledQuantiles(samples: readonly number[], p: number, resamples: number, random: () => number): number[] {
+  const sorted = Float64Array.from(samples).sort()
+  const count = sorted.length
+  const drawn = new Int32Array(count)
+  const position = (count - 1) * p
+  const [below, above] = [Math.floor(position), Math.ceil(position)]
+  return Array.from({ length: resamples }, () => {
+    drawn.fill(0)
+    for (let draw = 0; draw < count; draw += 1) drawn[Math.floor(random() * count)]! += 1
+    let rank = 0
+    let index = drawn[0]!
+    while (index <= below) index += drawn[(rank += 1)]!
+    const low = sorted[rank]!
+    while (index <= above) index += drawn[(rank += 1)]!
+    return low + (sorted[rank]! - low) * (position - below)
+  })
 }

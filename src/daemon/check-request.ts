@@ -14,6 +14,7 @@ const PARAMS: Record<Method, Shape> = {
   status: { ...TARGET, all: 'boolean' },
   plan: START,
   parity: { ...START, verify: 'boolean' },
+  build: { ...START, fresh: 'boolean', discard: 'boolean' },
   why: { ...START, files: 'strings' },
   logs: { ...TARGET, sources: 'strings', follow: 'boolean' },
   exec: { ...TARGET, argv: 'strings' },

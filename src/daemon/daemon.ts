@@ -150,6 +150,8 @@ function callEngine(engine: Composition['engine'], request: EngineRequest, ask: 
       return engine.plan(request.params)
     case 'parity':
       return engine.parity(request.params, ask)
+    case 'build':
+      return engine.build(request.params, ask)
     case 'why':
       return engine.why(request.params)
     case 'logs':

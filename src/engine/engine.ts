@@ -1,10 +1,13 @@
+import { buildWorkspace } from './build.ts'
 import { adoptRuns, loadRuns } from './adopt.ts'
 import { execIn, logsOf, parityOf, planOfWorkspace, statusOfRuns } from './look.ts'
 import type { Ask, EngineParts } from './parts.ts'
+import type { BuildWish } from './ports.ts'
 import type { Workshop } from './workshop.ts'
 import type { Plan } from '../plan/types.ts'
 import { createQueue } from './queue.ts'
 import type {
+  BuildResult,
   DependenciesResult,
   DependencyTailResult,
   ExecResult,
@@ -41,6 +44,8 @@ export interface Engine {
   status(params: Target & { all: boolean }): Promise<RunStatus[]>
   plan(params: StartParams): Promise<Plan>
   parity(params: StartParams & { verify: boolean }, ask: Ask): Promise<ParityResult>
+  /** Builds what a start would build, and starts nothing. */
+  build(params: StartParams & BuildWish, ask: Ask): Promise<BuildResult>
   why(params: StartParams & { files: string[] }): Promise<WhyResult>
   logs(params: Target & { sources: string[]; follow: boolean; tail?: number; since?: number }, ask: Ask): Promise<LogsResult>
   exec(params: Target & { argv: string[] }, ask: Ask): Promise<ExecResult>
@@ -100,6 +105,7 @@ export function openEngine(parts: EngineParts): Engine {
     start: after(loaded, startRun),
     stop: after(loaded, stopRun),
     restart: after(loaded, restartRun),
+    build: after(loaded, buildWorkspace),
     parity: after(adopted, parityOf),
     logs: after(adopted, logsOf),
     exec: after(adopted, execIn),

@@ -125,6 +125,8 @@ export interface Runtime {
     context: RunContext,
   ): Promise<{ code: number; stdout: string; stderr: string }>
   restart(plan: Plan, service: string, context: RunContext): Promise<void>
+  /** Builds what services are started from, without starting anything: images, or what the preparation of the working copy makes. Absent where a runtime has nothing to build. */
+  build?(plan: Plan, wish: BuildWish, context: RunContext): Promise<BuiltImage[]>
   /** Removes what the run made; data stays unless `purge`. Idempotent. */
   remove(plan: Plan, options: { purge: boolean }, context: RunContext): Promise<void>
   /** Lets go of watchers and streams of a run; what runs goes on running. */
@@ -152,15 +154,49 @@ export interface ReloadPort {
   verify(plan: Plan, service: string, expected: ReadonlyMap<string, string>, context: RunContext): Promise<Verification[]>
 }
 
+export interface BuildWish {
+  /** As if nothing had been built before: no cache is used. */
+  fresh: boolean
+  /** Builds nothing: the images of the workspace that nothing uses are removed. */
+  discard: boolean
+}
+
+/** An image, and how it came to be. */
+export interface BuiltImage {
+  service: string
+  reference: string
+  /** It was there already. */
+  cached: boolean
+  /** Of the build, in the order in which they began; empty where none was needed. */
+  steps: BuiltStep[]
+  /** What the build context holds, ignored files left out; its largest entries first. */
+  context?: { bytes: number; largest: { path: string; bytes: number }[] }
+}
+
+/** A step of an image build, as the Dockerfile has it. Times as the builder tells them, to a tenth of a second. */
+export interface BuiltStep {
+  name: string
+  /** From the beginning of the build. */
+  startMs: number
+  ms: number
+  isCached: boolean
+}
+
 /** Content-addressed images, and their way into a cluster's nodes. */
 export interface ImageBuilder {
   /** Returns the reference with its content tag; builds only when no image of that tag exists. Throws DOCKER_BUILD_FAILED with the failing step's last lines. */
   ensure(
     image: Plan['images'][number],
-    options: { signal: AbortSignal; environment: NodeJS.ProcessEnv; progress(text: string): void },
-  ): Promise<{ reference: string; cached: boolean }>
-  /** Removes older images of ours from the host: of these repositories, all but `keep` and the `spare` newest. Returns what went. */
-  collectImages?(options: { repositories: string[]; keep: string[]; spare: number }): Promise<string[]>
+    options: {
+      signal: AbortSignal
+      environment: NodeJS.ProcessEnv
+      progress(text: string): void
+      /** Builds even what is there, without any cache. */
+      fresh?: boolean
+    },
+  ): Promise<Pick<BuiltImage, 'reference' | 'cached' | 'context'> & { steps?: BuiltStep[] }>
+  /** Removes older images of ours from the host: of these repositories, or of this workspace with those that have lost their name, all but `keep` and the `spare` newest. Returns what went. */
+  collectImages?(options: { repositories?: string[]; workspace?: string; keep: string[]; spare?: number }): Promise<string[]>
 }
 
 /** A local cluster and the way into it. */

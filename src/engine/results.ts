@@ -1,7 +1,7 @@
 import type { ErrorShape, Fault } from '../core/errors.ts'
 import type { Verdict } from '../plan/reload-rules.ts'
 import type { ParityReport, Plan, RuntimeName } from '../plan/types.ts'
-import type { DatabaseState, Holding, RunEvent, ServiceState, Verification } from './ports.ts'
+import type { BuiltImage, DatabaseState, Holding, RunEvent, ServiceState, Verification } from './ports.ts'
 import type { Access, Faults, RemoteMode, RemoteProtocol } from '../plan/remote.ts'
 import type { DependencyEvent, DependencyHealth } from './dependency-ports.ts'
 import type { Loop } from './reload/loop.ts'
@@ -140,6 +140,15 @@ export interface StartResult {
   durationMs: number
   substitutions: Plan['substitutions']
   parityScore: number
+}
+
+/** Ends `build`. */
+export interface BuildResult {
+  version: 1
+  workspace: string
+  runtime: RuntimeName
+  /** Empty where the working copy itself runs. */
+  images: BuiltImage[]
 }
 
 export interface ParityResult extends ParityReport {

@@ -13,7 +13,7 @@ export function createSteps(tell: (event: StepEvent) => void): Steps {
   const began = performance.now()
   const parent = new AsyncLocalStorage<number>()
   const last = new Map<number, StepEvent>()
-  const now = (): number => Math.round((performance.now() - began) * 10) / 10
+  const now = (): number => performance.now() - began
 
   const update = (event: StepEvent): void => {
     last.set(event.id, event)
@@ -27,8 +27,7 @@ export function createSteps(tell: (event: StepEvent) => void): Steps {
       let event: StepEvent = { id, ...(within !== undefined && { parent: within }), name, state: 'running', startedMs: now() }
       update(event)
       let note: string | undefined
-      const end = (state: StepEvent['state']): void =>
-        update({ ...event, state, durationMs: Math.round((now() - event.startedMs) * 10) / 10, note })
+      const end = (state: StepEvent['state']): void => update({ ...event, state, durationMs: now() - event.startedMs, note })
       try {
         const result = await parent.run(id, () =>
           work({

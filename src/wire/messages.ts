@@ -5,6 +5,7 @@ import type { Faults, RemoteMode } from '../plan/remote.ts'
 import type { ParityReport, Plan } from '../plan/types.ts'
 
 export type {
+  BuildResult,
   DependenciesResult,
   DependencyStatus,
   DependencyTailResult,
@@ -38,6 +39,7 @@ export type Request =
   | { method: 'status'; params: Target & { all: boolean } }
   | { method: 'plan'; params: StartParams }
   | { method: 'parity'; params: StartParams & { verify: boolean } }
+  | { method: 'build'; params: StartParams & { fresh: boolean; discard: boolean } }
   | { method: 'why'; params: StartParams & { files: string[] } }
   | { method: 'logs'; params: Target & { sources: string[]; follow: boolean; tail?: number; since?: number } }
   | { method: 'exec'; params: Target & { argv: string[] } }

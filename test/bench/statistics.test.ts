@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { bootstrap, bootstrapRatio, median, quantile } from '../../src/bench/statistics.ts'
+import { bootstrap, bootstrapRatio, median, quantile, quantileInterval, quantileRanks } from '../../src/bench/statistics.ts'
 
 const samples = fc.array(fc.double({ min: 0.001, max: 1e6, noNaN: true }), { minLength: 1, maxLength: 40 })
 
@@ -60,7 +60,7 @@ describe('bootstrap', () => {
       const next = random(trial * 7919)
       const { low, high } = bootstrap(
         Array.from({ length: 25 }, () => 100 + next() * 20),
-        median,
+        0.5,
         400,
       )
       if (low <= 110 && 110 <= high) covered++
@@ -73,5 +73,28 @@ describe('bootstrap', () => {
     expect(ratio.value).toBeCloseTo(2, 1)
     expect(ratio.low).toBeGreaterThan(1.8)
     expect(ratio.high).toBeLessThan(2.2)
+  })
+})
+
+describe('the interval of a quantile by order statistics', () => {
+  it('has the ranks that the table for medians prints (Campbell & Gardner 1988, 95 %)', () => {
+    const table: [count: number, low: number, high: number][] = [
+      [6, 1, 6],
+      [10, 2, 9],
+      [20, 6, 15],
+      [30, 10, 21],
+      [40, 14, 27],
+      [50, 18, 33],
+      [100, 40, 61],
+    ]
+    for (const [count, low, high] of table) expect(quantileRanks(count, 0.5), `${count} samples`).toEqual({ low, high })
+  })
+
+  it('is none where there are too few samples, and one of samples where there are enough', () => {
+    expect(quantileInterval([1], 0.5)).toBeUndefined()
+    expect(quantileInterval([1, 2, 3, 4, 5], 0.5)).toBeUndefined()
+    expect(quantileInterval([6, 5, 4, 3, 2, 1], 0.5)).toEqual({ low: 1, high: 6 })
+    expect(quantileInterval([1, 2, 3, 4, 5, 6, 7, 8, 9, 10], 0.95)).toBeUndefined()
+    expect(quantileRanks(2000, 0.5)).toEqual({ low: 956, high: 1045 })
   })
 })

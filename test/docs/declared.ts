@@ -50,6 +50,21 @@ export const DECLARED: Declared[] = [
     elsewhere: { test: 'test/e2e/kind-user-service.test.ts', shows: "'--kubeconfig', kubeconfig" },
   },
   {
+    line: 'shiv bench loop',
+    why: 'it measures for a minute and more',
+    elsewhere: { test: 'test/e2e/bench.test.ts', shows: "'bench', 'loop', '--runtime', 'process'" },
+  },
+  {
+    line: 'shiv bench all --against main --gate loop.p50=+10%',
+    why: 'it measures for many minutes, and wants a repository',
+    elsewhere: { test: 'test/e2e/bench.test.ts', shows: "'--against', 'main', '--gate', 'loop.p50=+20%'" },
+  },
+  {
+    line: 'shiv bench history',
+    why: 'it shows what was measured before',
+    elsewhere: { test: 'test/e2e/bench.test.ts', shows: "bench('history'" },
+  },
+  {
     line: 'shiv proxy',
     why: 'it wants a staging',
     elsewhere: { test: 'test/e2e/dependencies.test.ts', shows: "blocksOf('docs/proxy.md', 'sh')" },

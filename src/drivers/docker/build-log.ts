@@ -1,7 +1,11 @@
+import type { BuiltStep } from '../../engine/ports.ts'
+
 /** What BuildKit's plain progress said so far. */
 export interface BuildLog {
   /** Takes one line; returns the progress text when it changed. */
   take(line: string): string | undefined
+  /** Those that have ended, in the order in which they began. */
+  steps(): BuiltStep[]
   /** What went wrong, once the build has failed. */
   failure(): BuildFailure
 }
@@ -19,10 +23,13 @@ export interface BuildFailure {
 
 const keptLines = 20
 
-/** Reads the output of `--progress=plain`: `#N [2/4] RUN …`, `#N 0.123 text`, `#N ERROR: …`, and the summary behind `------`. */
-export function readBuildLog(): BuildLog {
-  const steps = new Map<string, { name: string; output: string[] }>()
-  let failed: { name: string; output: string[] } | undefined
+/**
+ * Reads the output of `--progress=plain`: `#N [2/4] RUN …`, `#N 0.123 text`, `#N DONE 1.2s`, `#N ERROR: …`, and the summary behind `------`.
+ * `elapsed` tells the milliseconds since the build began.
+ */
+export function readBuildLog(elapsed: () => number = () => 0): BuildLog {
+  const steps = new Map<string, LoggedStep>()
+  let failed: LoggedStep | undefined
   let reason = ''
   let line: number | undefined
   let progress = ''
@@ -38,19 +45,21 @@ export function readBuildLog(): BuildLog {
       const [, id = '', rest = ''] = vertex
       const step = steps.get(id)
       if (step === undefined || rest === step.name) {
-        if (step === undefined) steps.set(id, { name: rest, output: [] })
+        if (step === undefined) steps.set(id, { name: rest, output: [], startMs: elapsed() })
         return announce(rest)
       }
       if (rest.startsWith('ERROR: ')) {
         failed ??= step
         reason = rest.slice('ERROR: '.length)
-      } else if (/^(DONE|CACHED|\.\.\.)/.test(rest)) return undefined
+      } else if (/^(DONE|CACHED|\.\.\.)/.test(rest)) return void end(step, rest)
       else {
         step.output.push(rest.replace(/^\d+\.\d+ /, ''))
         if (step.output.length > keptLines) step.output.shift()
       }
       return undefined
     },
+    steps: () =>
+      [...steps.values()].flatMap(({ name, startMs, ended }) => (ended ? [{ name: stripNumber(name), startMs, ...ended }] : [])),
     failure: () => ({
       step: failed && stripNumber(failed.name),
       output: failed?.output ?? [],
@@ -64,6 +73,20 @@ export function readBuildLog(): BuildLog {
     const text = name.length > 80 ? `${name.slice(0, 79)}…` : name
     return text === progress ? undefined : (progress = text)
   }
+}
+
+interface LoggedStep {
+  name: string
+  output: string[]
+  startMs: number
+  ended?: { ms: number; isCached: boolean }
+}
+
+/** `DONE 1.2s`, or `CACHED`; a step that sends files ends several times, the last of which counts. */
+function end(step: LoggedStep, text: string): void {
+  const [, seconds] = /^DONE (\d+(?:\.\d+)?)s/.exec(text) ?? []
+  if (seconds !== undefined) step.ended = { ms: Number(seconds) * 1_000, isCached: false }
+  else if (text.startsWith('CACHED')) step.ended = { ms: 0, isCached: true }
 }
 
 /**

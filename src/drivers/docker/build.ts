@@ -4,6 +4,7 @@ import { execa } from 'execa'
 import { ShivError } from '../../core/errors.ts'
 import { makePrivateFolder } from '../../core/private-folder.ts'
 import { findDockerfileLine, readBuildLog, type BuildFailure } from './build-log.ts'
+import type { BuiltStep } from '../../engine/ports.ts'
 import type { BuildInputs, BuildSource } from './inputs.ts'
 
 export interface BuildOptions {
@@ -13,6 +14,8 @@ export interface BuildOptions {
   reference: string
   labels: Record<string, string>
   home: string
+  /** Without BuildKit's cache. */
+  fresh: boolean
   signal: AbortSignal
   environment: NodeJS.ProcessEnv
   progress(text: string): void
@@ -20,9 +23,9 @@ export interface BuildOptions {
 
 /**
  * Builds an image with BuildKit. The Dockerfile and the ignore lines that were hashed are handed over as files of their own, so
- * the folder itself is sent, in which BuildKit knows what it already has. Throws DOCKER_BUILD_FAILED, DOCKER_DISK_FULL, BUILDX_MISSING.
+ * the folder itself is sent, in which BuildKit knows what it already has. Returns its steps. Throws DOCKER_BUILD_FAILED, DOCKER_DISK_FULL, BUILDX_MISSING.
  */
-export async function build(options: BuildOptions): Promise<void> {
+export async function build(options: BuildOptions): Promise<BuiltStep[]> {
   const { inputs, source, signal } = options
   const folder = join(options.home, 'builds')
   makePrivateFolder(folder)
@@ -34,12 +37,13 @@ export async function build(options: BuildOptions): Promise<void> {
     const labels = Object.entries(options.labels).flatMap(([name, value]) => ['--label', `${name}=${value}`])
     const args = Object.entries(source.args).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`])
     const target = source.target === undefined ? [] : ['--target', source.target]
-    const log = readBuildLog()
+    const began = performance.now()
+    const log = readBuildLog(() => performance.now() - began)
     const child = execa(
       'docker',
       // No provenance: it would name the image by an index that changes with every build.
       ['buildx', 'build', '--load', '--progress=plain', '--provenance=false', '-f', dockerfile, '-t', options.reference]
-        .concat(labels, args, target)
+        .concat(labels, args, target, options.fresh ? ['--no-cache'] : [])
         .concat(inputs.context),
       {
         env: { ...options.environment, DOCKER_BUILDKIT: '1', BUILDKIT_COLORS: '' },
@@ -62,6 +66,7 @@ export async function build(options: BuildOptions): Promise<void> {
     const result = await child
     signal.throwIfAborted()
     if (result.exitCode !== 0) throw buildError(options, log.failure(), last, result.cause)
+    return log.steps()
   } finally {
     await rm(aside, { recursive: true, force: true })
   }

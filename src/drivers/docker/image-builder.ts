@@ -33,15 +33,18 @@ export function createImageBuilder(options: { home?: string; environment?: NodeJ
       let inputs = await read()
       for (let round = 1; ; round += 1) {
         const reference = `${image.repository}:${inputs.tag}`
-        if ((await imageId(engine, reference)) !== undefined) return { reference, cached: round === 1 }
+        const isWanted = call.fresh === true && round === 1
+        if (!isWanted && (await imageId(engine, reference)) !== undefined)
+          return { reference, cached: round === 1, context: inputs.size }
         call.signal.throwIfAborted()
-        await build({
+        const steps = await build({
           ...call,
           service: image.service,
           source,
           inputs,
           reference,
           home,
+          fresh: isWanted,
           labels: {
             [ownerLabel]: image.repository.split('/').at(-2) ?? image.repository,
             'dev.shiv.service': image.service,
@@ -49,7 +52,7 @@ export function createImageBuilder(options: { home?: string; environment?: NodeJ
           },
         })
         const after = await read()
-        if (after.hash === inputs.hash || round === rounds) return { reference, cached: false }
+        if (after.hash === inputs.hash || round === rounds) return { reference, cached: false, steps, context: inputs.size }
         inputs = after
       }
     },

@@ -24,6 +24,8 @@ export interface BuildInputs {
   hash: string
   /** The first 12 of them. */
   tag: string
+  /** Bytes of the context's files, and its largest entries. */
+  size: { bytes: number; largest: { path: string; bytes: number }[] }
 }
 
 /**
@@ -51,7 +53,20 @@ export async function readInputs(
   for (const line of await hashEntries(entries, (entry) => cache.hash(entry))) digest.update(line)
   await cache.save()
   const hash = digest.digest('hex')
-  return { context, dockerfile, ignore: rules.lines, hash, tag: hash.slice(0, 12) }
+  return { context, dockerfile, ignore: rules.lines, hash, tag: hash.slice(0, 12), size: sizeOf(entries) }
+}
+
+/** What stands at the top of the context, with all that is below. */
+function sizeOf(entries: ContextEntry[]): BuildInputs['size'] {
+  const byTop = new Map<string, number>()
+  for (const { path, kind, size } of entries) {
+    if (kind !== 'file') continue
+    const top = path.split('/', 1)[0] ?? path
+    byTop.set(top, (byTop.get(top) ?? 0) + size)
+  }
+  const sizes = [...byTop].map(([path, bytes]) => ({ path, bytes }))
+  const largest = sizes.toSorted((a, b) => b.bytes - a.bytes).slice(0, 5)
+  return { bytes: sizes.reduce((sum, { bytes }) => sum + bytes, 0), largest }
 }
 
 async function hashEntries(entries: ContextEntry[], hashFile: (entry: ContextEntry) => Promise<string>): Promise<string[]> {

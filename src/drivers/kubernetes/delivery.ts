@@ -1,6 +1,6 @@
 import type { Cluster, ClusterDriver, RunContext } from '../../engine/ports.ts'
 import { IMAGE_PLACEHOLDER, type Plan } from '../../plan/types.ts'
-import type { ImageBuilder } from '../../engine/ports.ts'
+import type { BuiltImage, ImageBuilder } from '../../engine/ports.ts'
 import type { KubeClient } from './client.ts'
 import type { Inventory } from './inventory.ts'
 import { knownPath } from './mapping.ts'
@@ -13,20 +13,23 @@ export async function buildImages(
   context: RunContext,
   signal: AbortSignal,
 ): Promise<Map<string, string>> {
-  const built = await Promise.all(
+  const built = await ensureImages(plan, images, { ...context, signal }, false)
+  return new Map(built.map(({ service, reference }) => [service, reference]))
+}
+
+/** The same, with how each came to be; `fresh`: without any cache. */
+export function ensureImages(plan: Plan, images: ImageBuilder, context: RunContext, fresh: boolean): Promise<BuiltImage[]> {
+  return Promise.all(
     plan.images.map((image) =>
       context.step(`image ${image.service}`, async (step) => {
-        const { reference, cached } = await images.ensure(image, {
-          signal,
-          environment: context.environment,
-          progress: (text) => step.progress(text),
-        })
-        if (cached) step.note('cached')
-        return [image.service, reference] as const
+        const { signal, environment } = context
+        const progress = (text: string): void => step.progress(text)
+        const built = await images.ensure(image, { signal, environment, progress, fresh })
+        if (built.cached) step.note('cached')
+        return { service: image.service, steps: [], ...built }
       }),
     ),
   )
-  return new Map(built)
 }
 
 /** Brings images to the nodes, once: what these very nodes were given before is not offered again. */

@@ -4,7 +4,7 @@ import type { Plan } from '../../plan/types.ts'
 import { createConnections } from './connection.ts'
 import type { KubeClient } from './client.ts'
 import { reopenDependencies } from './dependencies.ts'
-import { buildImages } from './delivery.ts'
+import { buildImages, ensureImages } from './delivery.ts'
 import { execInPod } from './exec.ts'
 import { readLogs } from './logs.ts'
 import { ensureMetricsServer } from './metrics-server.ts'
@@ -115,6 +115,14 @@ export function createKindRuntime(options: { home: string; cluster: ClusterDrive
     name: 'kind',
     reload,
     probe: (environment) => probeMachine(environment),
+
+    async build(plan, { fresh, discard }, context) {
+      if (!discard) return ensureImages(plan, options.images, context, fresh)
+      const gone = (await options.images.collectImages?.({ workspace: plan.workspace.name, keep: [] })) ?? []
+      const cluster = gone.length > 0 ? await options.cluster.find(plan.cluster) : undefined
+      if (cluster) await options.cluster.dropImages?.(cluster, gone)
+      return []
+    },
 
     async reconcile(plan, context) {
       context.signal.throwIfAborted()

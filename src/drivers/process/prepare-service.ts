@@ -38,7 +38,7 @@ export async function prepareService(
   const env = baseEnvironment(context.environment, 'tool')
   env['PATH'] = pathOf(service, out, env['PATH'])
   const { prepare } = service.language.process
-  const stamps = join(home, 'prepared', context.runId)
+  const stamps = stampsFolder(home, context.runId)
   const isSettled = (step: PrepareStep) =>
     isDone(step, { service, stamps, out }) && matchFiles([...changed!], step.inputs).length === 0
   if (changed !== undefined && prepare.every(isSettled)) return
@@ -57,6 +57,15 @@ function needTools(service: ServicePlan, path: string): void {
       hint,
     })
   }
+}
+
+/** What was prepared is due again. */
+export function forgetPreparation(home: string, runId: string): void {
+  rmSync(stampsFolder(home, runId), { recursive: true, force: true })
+}
+
+function stampsFolder(home: string, runId: string): string {
+  return join(home, 'prepared', runId)
 }
 
 interface Work {

@@ -6,6 +6,7 @@ import type { Plan } from '../../plan/types.ts'
 import { ActiveRun } from './active-run.ts'
 import { addressesOfWorld } from './addresses.ts'
 import { isLiving } from './charge.ts'
+import { forgetPreparation, prepareService } from './prepare-service.ts'
 import { execInService } from './exec.ts'
 import { liveState, readViews } from './live-state.ts'
 import { readLogs } from './logs.ts'
@@ -77,6 +78,12 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     logs: (_plan, query, context) => readLogs(query, context),
     exec: async (plan, service, argv, context) =>
       execInService({ plan, context, addresses: await addressesOfWorld(plan, context, outside(plan, context)) }, service, argv),
+    build: async (plan, { fresh, discard }, context) => {
+      if (discard) return []
+      if (fresh) forgetPreparation(home, context.runId)
+      for (const service of plan.services) await prepareService(service, context, home)
+      return []
+    },
     restart: async (plan, service, context) => restartService(await needRun(plan, context), service, context, home),
     remove: async (plan, { purge }, context) => {
       const run = runs.get(context.runId)

@@ -1,0 +1,88 @@
+import { ShivError } from '../core/errors.ts'
+import type { Comparison } from './compare.ts'
+import { percent } from './compare.ts'
+import { nameOf, valuesOf, type Series } from './samples.ts'
+import { bootstrap } from './statistics.ts'
+
+/** A line that a measure must not cross: `loop.p50=+10%` against the base, `start.warm.p95=3s` against nothing. */
+export interface Gate {
+  /** As it was written. */
+  text: string
+  measure: string
+  statistic: 'p50' | 'p95'
+  limit: { kind: 'ratio'; most: number } | { kind: 'time'; mostMs: number }
+}
+
+export interface GateVerdict {
+  gate: string
+  /** The measure and what it is of. */
+  name: string
+  /** `unproven`: the interval lies on both sides of the limit, so it is no failure. */
+  state: 'failed' | 'passed' | 'unproven'
+  why: string
+}
+
+/** Reads `MEASURE.p50=+10%`, `MEASURE.p95=250ms`. Throws BENCH_GATE. */
+export function parseGate(text: string, measures: readonly string[]): Gate {
+  const [, measure = '', statistic = '', limit = ''] = /^([a-z.-]+)\.(p50|p95)=(.+)$/.exec(text) ?? []
+  const [, ratio] = /^\+(\d+(?:\.\d+)?)%$/.exec(limit) ?? []
+  const [, amount, unit] = /^(\d+(?:\.\d+)?)(ms|s|m)$/.exec(limit) ?? []
+  const isKnown = measures.includes(measure)
+  if (!isKnown || (ratio === undefined && amount === undefined)) {
+    throw new ShivError(isKnown ? `${text} is no gate: ${limit} is no limit.` : `${text} is no gate.`, {
+      code: 'BENCH_GATE',
+      exit: 2,
+      hint: `write --gate loop.p50=+10% or --gate start.warm.p95=3s; measures are ${measures.join(', ')}`,
+    })
+  }
+  return {
+    text,
+    measure,
+    statistic: statistic as Gate['statistic'],
+    limit:
+      ratio !== undefined
+        ? { kind: 'ratio', most: 1 + Number(ratio) / 100 }
+        : { kind: 'time', mostMs: Number(amount) * { ms: 1, s: 1_000, m: 60_000 }[unit as 'ms' | 's' | 'm'] },
+  }
+}
+
+/** Judges a gate on every measure that it names. It fails only where the whole interval is beyond the limit. */
+export function judgeGate(gate: Gate, series: readonly Series[], comparisons: readonly Comparison[]): GateVerdict[] {
+  const { limit, statistic } = gate
+  if (limit.kind === 'ratio') {
+    return comparisons
+      .filter(({ measure }) => measure === gate.measure)
+      .map((comparison) => {
+        const estimate = comparison[statistic]
+        const name = nameOf(comparison)
+        const said = `${percent(estimate.value)}, between ${percent(estimate.low)} and ${percent(estimate.high)}`
+        return verdict(
+          gate,
+          name,
+          comparison.isComparable ? estimate : undefined,
+          limit.most,
+          comparison.isComparable ? said : comparison.why,
+        )
+      })
+  }
+  return series
+    .filter(({ measure, samples }) => measure === gate.measure && samples.length > 0)
+    .map((one) => {
+      const values = valuesOf(one)
+      const estimate = bootstrap(values, statistic === 'p50' ? 0.5 : 0.95)
+      const said = `${estimate.value.toFixed(1)} ms, between ${estimate.low.toFixed(1)} and ${estimate.high.toFixed(1)} ms`
+      return verdict(gate, `${nameOf(one)} (${one.side})`, values.length >= 6 ? estimate : undefined, limit.mostMs, said)
+    })
+}
+
+function verdict(
+  gate: Gate,
+  name: string,
+  interval: { low: number; high: number } | undefined,
+  most: number,
+  said: string,
+): GateVerdict {
+  if (interval !== undefined && interval.low > most) return { gate: gate.text, name, state: 'failed', why: said }
+  if (interval !== undefined && interval.high <= most) return { gate: gate.text, name, state: 'passed', why: said }
+  return { gate: gate.text, name, state: 'unproven', why: said }
+}

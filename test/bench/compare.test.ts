@@ -1,0 +1,141 @@
+import { describe, expect, it } from 'vitest'
+import { compare, judge, type Pair } from '../../src/bench/compare.ts'
+import { judgeGate, parseGate } from '../../src/bench/gates.ts'
+import type { Series } from '../../src/bench/samples.ts'
+import { changedSpans } from '../../src/bench/span-diff.ts'
+import { noise } from '../support/noise.ts'
+
+export function seriesOf(
+  side: string,
+  values: number[],
+  measure = 'loop',
+  spans: (ms: number) => [string, number][] = () => [],
+): Series {
+  return {
+    measure,
+    of: 'orders',
+    side,
+    samples: values.map((ms, index) => ({
+      ms,
+      at: 1.7e12 + index,
+      spans: spans(ms).map(([name, ms]) => ({ name, startMs: 0, ms })),
+    })),
+    warmUps: 0,
+    ended: 'tight',
+  }
+}
+
+function pair(values: number[], baseline: number[], measure = 'loop', obstacle?: string): Pair {
+  return {
+    side: seriesOf('here', values, measure),
+    base: seriesOf('main', baseline, measure),
+    isInterleaved: true,
+    ...(obstacle && { obstacle }),
+  }
+}
+
+describe('a comparison', () => {
+  it('says slower, faster, same or cannot tell', () => {
+    const verdict = (values: number[], baseline: number[]) => compare([pair(values, baseline)])[0]!.verdict
+    expect(verdict(noise(1, 130, 0.1, 105), noise(2, 130))).toBe('slower')
+    expect(verdict(noise(3, 130, 0.1, 92), noise(4, 130))).toBe('faster')
+    expect(verdict(noise(5, 200), noise(6, 200))).toBe('same')
+    expect(verdict(noise(7, 8), noise(8, 8))).toBe('cannot tell')
+    expect(verdict([100], [100])).toBe('cannot tell')
+    expect(verdict(Array(10).fill(100), Array(10).fill(100))).toBe('same')
+    expect(verdict(Array(10).fill(110), Array(10).fill(100))).toBe('slower')
+  })
+
+  it('raises at most 5 false alarms of 100 when nothing changed, for three measures together', () => {
+    let alarms = 0
+    for (let trial = 0; trial < 100; trial += 1) {
+      const pairs = ['loop', 'start.warm', 'build.file'].map((measure, index) =>
+        pair(noise(trial * 10 + index, 30), noise(50_000 + trial * 10 + index, 30), measure),
+      )
+      if (compare(pairs).some(({ verdict }) => verdict === 'slower' || verdict === 'faster')) alarms += 1
+    }
+    // 5 % of 100, and two standard errors of what chance adds.
+    expect(alarms).toBeLessThanOrEqual(9)
+  })
+
+  it('sees a slow-down of 5 % 95 times of 100 at the precision that an experiment stops at', () => {
+    let seen = 0
+    for (let trial = 0; trial < 100; trial += 1) {
+      if (compare([pair(noise(trial, 130, 0.1, 105), noise(70_000 + trial, 130))])[0]!.verdict === 'slower') seen += 1
+    }
+    expect(seen).toBeGreaterThanOrEqual(95)
+  })
+
+  it('compares nothing with an obstacle in the way, and says which', () => {
+    const [comparison] = compare([pair(noise(1, 130, 0.1, 150), noise(2, 130), 'loop', 'another machine: 8 cores there, 2 here')])
+    expect(comparison).toMatchObject({
+      verdict: 'cannot tell',
+      why: 'another machine: 8 cores there, 2 here',
+      isComparable: false,
+    })
+  })
+
+  it('does not call a difference that is sure and tiny slower', () => {
+    expect(judge({ value: 1.004, interval: { low: 1.002, high: 1.006 } }, 1e-9).verdict).toBe('same')
+  })
+})
+
+describe('the difference of spans', () => {
+  it('names the innermost span that grew', () => {
+    const spans =
+      (install: number) =>
+      (ms: number): [string, number][] => [
+        ['image orders', ms],
+        ['image orders › RUN npm ci', install],
+        ['image orders › COPY . .', 5],
+      ]
+    const [first, ...others] = changedSpans(
+      seriesOf('here', [150, 152, 151], 'build.file', spans(90)).samples,
+      seriesOf('main', [100, 101, 99], 'build.file', spans(40)).samples,
+    )
+    expect(first).toMatchObject({ name: 'image orders › RUN npm ci', deltaMs: 50 })
+    expect(others.map(({ name }) => name)).not.toContain('image orders')
+  })
+
+  it('counts a span that is on one side only', () => {
+    const changes = changedSpans(
+      seriesOf('here', [10], 'loop', () => [['built', 7]]).samples,
+      seriesOf('main', [3], 'loop', () => [['sent', 2]]).samples,
+    )
+    expect(changes.map(({ name, deltaMs }) => [name, deltaMs])).toEqual([
+      ['built', 7],
+      ['sent', -2],
+    ])
+  })
+})
+
+describe('a gate', () => {
+  const measures = ['loop', 'start.warm']
+
+  it('is read, or refused with what would be one', () => {
+    expect(parseGate('loop.p50=+10%', measures)).toMatchObject({ measure: 'loop', statistic: 'p50', limit: { most: 1.1 } })
+    expect(parseGate('start.warm.p95=3s', measures)).toMatchObject({ measure: 'start.warm', limit: { mostMs: 3000 } })
+    for (const bad of ['loop=+10%', 'loop.p50', 'loop.p50=10%', 'lop.p50=+10%', 'loop.p50=-10%', 'loop.p99=1s'])
+      expect(() => parseGate(bad, measures), bad).toThrow(expect.objectContaining({ code: 'BENCH_GATE' }))
+  })
+
+  const states = (gate: string, values: number[], baseline: number[], obstacle?: string) => {
+    const one = pair(values, baseline, 'loop', obstacle)
+    return judgeGate(parseGate(gate, measures), [one.side], compare([one])).map(({ state }) => state)
+  }
+
+  it('fails on evidence alone', () => {
+    expect(states('loop.p50=+10%', noise(1, 100, 0.1, 130), noise(2, 100))).toEqual(['failed'])
+    expect(states('loop.p50=+10%', noise(3, 100), noise(4, 100))).toEqual(['passed'])
+    expect(states('loop.p50=+10%', noise(5, 8, 0.2, 112), noise(6, 8, 0.2))).toEqual(['unproven'])
+    expect(states('loop.p50=+10%', [200], [100])).toEqual(['unproven'])
+    expect(states('loop.p50=+10%', noise(1, 100, 0.1, 130), noise(2, 100), 'another machine')).toEqual(['unproven'])
+    expect(states('loop.p95=+10%', noise(1, 100, 0.1, 150), noise(2, 100))).toEqual(['failed'])
+  })
+
+  it('holds a time without any base', () => {
+    expect(states('loop.p50=80ms', noise(1, 50), [])).toEqual(['failed'])
+    expect(states('loop.p50=2s', noise(1, 50), [])).toEqual(['passed'])
+    expect(states('loop.p50=80ms', [100], [])).toEqual(['unproven'])
+  })
+})
