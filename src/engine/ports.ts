@@ -158,6 +158,11 @@ export interface ImageBuilder {
     image: Plan['images'][number],
     options: { signal: AbortSignal; environment: NodeJS.ProcessEnv; progress(text: string): void },
   ): Promise<{ reference: string; cached: boolean }>
+  /** The reference that `ensure` would give now, and whether the host has it; builds nothing. */
+  name(
+    image: Plan['images'][number],
+    options: { signal: AbortSignal; environment: NodeJS.ProcessEnv },
+  ): Promise<{ reference: string; isBuilt: boolean }>
   /** Removes older images of ours from the host: of these repositories, all but `keep` and the `spare` newest. Returns what went. */
   collectImages?(options: { repositories: string[]; keep: string[]; spare: number }): Promise<string[]>
 }

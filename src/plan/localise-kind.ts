@@ -32,7 +32,7 @@ export function localiseForKind(base: Plan, services: Service[], model: Model, d
       local: `${database.image} in the cluster`,
       why: 'a server of the same engine and major version, with data of your own',
     })
-    return databaseObjects(database, scope)
+    return databaseObjects(database, scope, { isReachedFromHost: true })
   })
   added.push(...remoteObjects(scope))
   recordRemotes(base.remotes, objects, record, scope.namespace)
