@@ -3,7 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { DeployResult } from '../../src/wire/messages.ts'
 import { acquireCluster, type TestCluster, whyNoCluster } from '../support/cluster.ts'
 import { shivBin } from '../support/own-shiv.ts'
@@ -36,6 +36,8 @@ describe.skipIf(reason !== undefined)('shiv deploy in bad weather, on a real clu
     cluster?.release()
   }, 60_000)
 
+  beforeEach(() => configure(environments()))
+
   it('takes a service back whose probes never pass', async () => {
     await shop.edit('sick', { 'health.sh': 'STATUS=503\n' })
     await configure(environments().replaceAll('timeout: 60s', 'timeout: 8s'))
@@ -45,13 +47,13 @@ describe.skipIf(reason !== undefined)('shiv deploy in bad weather, on a real clu
     expect(err).toContain('release 1 serves')
     expect(shop.answer()).toBe('one')
     expect((await shop.history())[0]).toMatchObject({ outcome: 'rolled-back', rolledBackTo: 1 })
-    await configure(environments())
   }, 120_000)
 
   it('takes a service back whose health comes and goes', async () => {
     const flapping =
       'n=$(cat /tmp/n 2>/dev/null || echo 0); echo $((n + 1)) > /tmp/n; STATUS=200; [ $((n % 3)) -eq 2 ] && STATUS=500\n'
     await shop.edit('flapping', { 'health.sh': flapping })
+    await configure(environments().replaceAll('timeout: 60s', 'timeout: 20s, steady: 2s'))
     const { code, err } = await shop.deploy()
     expect({ code, err }).toMatchObject({ code: 1, err: expect.stringContaining('error[DEPLOY_HEALTH_FLAPS]') })
     expect(shop.answer()).toBe('one')
@@ -77,7 +79,6 @@ describe.skipIf(reason !== undefined)('shiv deploy in bad weather, on a real clu
     route.close()
     expect((await shop.history())[0]!.health).toMatchObject({ through: 'route', url: `${url}/orders/cgi-bin/healthz` })
     expect(new Set(asked)).toEqual(new Set(['/orders/cgi-bin/healthz']))
-    await configure(environments())
   }, 180_000)
 
   it('refuses what somebody changed by hand, names who, and takes it back when told to', async () => {

@@ -34,6 +34,7 @@ export async function openReleaseCluster(target: ClusterTarget, caller: DeployCa
   const applied = new Map<string, Live>()
   let watching: Promise<Observer> | undefined
   let hasNamespace = true
+  let isMarked = false
 
   const observer = (): Promise<Observer> => (watching ??= observe(client, namespace))
 
@@ -51,6 +52,7 @@ export async function openReleaseCluster(target: ClusterTarget, caller: DeployCa
     async readiness(plan) {
       const found = await readReadiness(client, plan)
       hasNamespace = found.namespace !== 'missing'
+      isMarked = found.deployedAs !== undefined
       return found
     },
 
@@ -64,7 +66,7 @@ export async function openReleaseCluster(target: ClusterTarget, caller: DeployCa
       const object = objects.find(({ kind }) => kind === 'Namespace')
       if (!hasNamespace && object !== undefined) await createNamespace(client, object, target.context)
       hasNamespace = true
-      await markNamespace(client, namespace, target.environment)
+      if (!isMarked) await markNamespace(client, namespace, target.environment)
     },
 
     lock(holder, options) {

@@ -27,9 +27,12 @@ export interface ProofOptions {
 
 const ANSWER_MS = 5_000
 const PAUSE_MS = 50
+/** Where answers are slow, a short time holds too few to tell anything. */
+const FEWEST_ANSWERS = 5
 
 /**
- * Asks by the public address, where there is none by the Service through the API server, until every answer of `steadyMs` was good. Throws
+ * Asks by the public address, where there is none by the Service through the API server, until every answer of `steadyMs` was good, and at least five in a
+ * row (a `steadyMs` of zero: one). Throws
  * DEPLOY_UNHEALTHY when none was within `patienceMs`, DEPLOY_HEALTH_FLAPS when they came and went.
  */
 export async function proveHealth(
@@ -43,6 +46,8 @@ export async function proveHealth(
   let answers = 0
   let misses = 0
   let goodSince: number | undefined
+  let inARow = 0
+  const wanted = options.steadyMs === 0 ? 1 : FEWEST_ANSWERS
   let last = ''
   try {
     for (;;) {
@@ -54,11 +59,13 @@ export async function proveHealth(
       if (trouble === undefined) {
         if (answers === 0) options.answered()
         answers += 1
+        inARow += 1
         goodSince ??= now
-        if (now - goodSince >= options.steadyMs) break
+        if (inARow >= wanted && now - goodSince >= options.steadyMs) break
       } else {
         if (answers > 0) misses += 1
         goodSince = undefined
+        inARow = 0
         last = trouble.replace(/\.+$/, '')
       }
       if (now - began > options.patienceMs + options.steadyMs) throw unhealthy(service.name, door, { answers, misses, last })
