@@ -4,11 +4,11 @@ import { localRepository } from '../../plan/images.ts'
 import { withImages, withSecretVersions } from '../../plan/pod-templates.ts'
 import type { KubeObject } from '../../plan/types.ts'
 import { carryOut } from './carry-out.ts'
-import { foreseeImage, provideImage } from './image.ts'
+import { findImage, type ImageJob, provideImage } from './image.ts'
 import { maskChanges } from './mask.ts'
 import type { Comparison, ObjectChange, Readiness } from './ports.ts'
 import { obstaclesOf } from './prepare.ts'
-import { type Release, type ReleaseImage, type Source, servingRelease } from './release.ts'
+import { type Release, type Source, servingRelease } from './release.ts'
 import type { DeployParams, DeployResult, DryRunResult } from './results.ts'
 import { onStage, sceneOf, type Stage } from './scene.ts'
 import { withoutMigrations } from './stages.ts'
@@ -16,20 +16,30 @@ import { withoutMigrations } from './stages.ts'
 /** Builds, sends and deploys a service, proves that it answers, and takes it back when it does not. What serves already is left alone. */
 export function deployService(shop: Workshop, params: DeployParams, ask: Ask): Promise<DeployResult> {
   return onStage(shop, params, ask, async (stage) => {
-    const found = await check(stage)
-    const [obstacle] = obstaclesOf(stage.destination, found, params)
+    const job = jobOf(stage)
+    const [found, image] = await Promise.all([check(stage), findImage(stage.drivers, job)])
+    // Production is asked about with its commit; elsewhere nobody waits for git.
+    const reading = readSource(stage, found.history)
+    const early = stage.destination.isProduction ? await reading : undefined
+    const [obstacle] = obstaclesOf(stage.destination, { ...found, source: early?.source }, params)
     if (obstacle !== undefined) throw obstacle
     tellOfUnseen(found.readiness, ask)
-    if (found.source?.isDirty) tellOfDirt(ask)
-    const image = await provideImageOf(stage)
-    const objects = objectsFor(stage, image.reference, found.readiness)
+    if (image.digest === undefined) stage.cluster.expectRollout()
+    const [provided, { source, unknown }] = await Promise.all([
+      provideImage(stage.drivers, job, image, stage.watch),
+      reading.then((read) => {
+        if (read.source?.isDirty) tellOfDirt(ask)
+        return read
+      }),
+    ])
+    const objects = objectsFor(stage, provided.reference, found.readiness)
     const { changes } = await compare(stage, objects, found, params.takesOver === true)
     const serving = servingRelease(found.history)
     if (changes.length === 0 && serving !== undefined && isSettled(found.history) && stage.cluster.isRolledOut(objects)) {
       await stage.watch.time('health', 'health', () => askOnce(stage))
       return resultOf(stage, { release: serving, changes, isChanged: false })
     }
-    const content = { kind: 'deploy' as const, objects, image, source: found.source, unknown: found.unknown, changes }
+    const content = { kind: 'deploy' as const, objects, image: provided, source, unknown, changes }
     const release = await carryOut(sceneOf(shop, params, ask, stage), content)
     return resultOf(stage, { release, changes, isChanged: true })
   })
@@ -38,8 +48,9 @@ export function deployService(shop: Workshop, params: DeployParams, ask: Ask): P
 /** What a deploy would do. */
 export function planDeploy(shop: Workshop, params: DeployParams, ask: Ask): Promise<DryRunResult> {
   return onStage(shop, params, ask, async (stage) => {
-    const { destination, cluster, caller, drivers } = stage
-    const [found, image] = await Promise.all([check(stage), foreseeImage(drivers, ...imageOf(stage), caller)])
+    const { destination, cluster, drivers } = stage
+    const [found, image] = await Promise.all([check(stage), findImage(drivers, jobOf(stage))])
+    const { source } = await readSource(stage, found.history)
     const objects = objectsFor(stage, image.reference, found.readiness)
     const { changes, by } = await compare(stage, objects, found, params.takesOver === true)
     const serving = servingRelease(found.history)
@@ -52,11 +63,15 @@ export function planDeploy(shop: Workshop, params: DeployParams, ask: Ask): Prom
       context,
       namespace,
       server: cluster.server,
-      image,
+      image: {
+        reference: image.reference,
+        wouldBuild: image.digest === undefined && !image.isBuilt,
+        wouldPush: image.digest === undefined,
+      },
       changes: maskChanges(changes),
       by,
       ...(serving !== undefined && { serving }),
-      obstacles: obstaclesOf(destination, found, { ...params, isConfirmed: true }).map(({ message }) => message),
+      obstacles: obstaclesOf(destination, { ...found, source }, { ...params, isConfirmed: true }).map(({ message }) => message),
     }
   })
 }
@@ -64,19 +79,20 @@ export function planDeploy(shop: Workshop, params: DeployParams, ask: Ask): Prom
 interface Found {
   readiness: Readiness
   history: Release[]
-  source: Source | undefined
-  unknown: string[]
 }
 
-/** What is there, in the cluster and in git. */
-export function check({ destination, cluster, drivers, caller, watch }: Stage): Promise<Found> {
+/** What is there in the cluster. */
+export function check({ destination, cluster, watch }: Stage): Promise<Found> {
   return watch.time('check', 'check', async (step) => {
     const [readiness, history] = await Promise.all([cluster.readiness(destination.plan), cluster.history()])
-    const last = servingRelease(history)?.source?.commit
-    const { source, unknown } = await drivers.source.read(caller.folder, last, caller.environment)
     step.note(`context ${destination.target.context}, namespace ${destination.target.namespace}`)
-    return { readiness, history, source, unknown }
+    return { readiness, history }
   })
+}
+
+/** The commit, and those since the release that serves. */
+function readSource({ drivers, caller }: Stage, history: Release[]): Promise<{ source?: Source; unknown: string[] }> {
+  return drivers.source.read(caller.folder, servingRelease(history)?.source?.commit, caller.environment)
 }
 
 /** The Plan's objects with the image by digest, and what their Secrets are now. */
@@ -124,15 +140,10 @@ function askOnce({ cluster, destination, caller }: Stage): Promise<unknown> {
   return cluster.proveHealth(destination.plan, { steadyMs: 0, patienceMs: 5_000, signal: caller.signal, answered() {} })
 }
 
-function provideImageOf(stage: Stage): Promise<ReleaseImage> {
-  const { drivers, caller, watch, cluster } = stage
-  return provideImage(drivers, ...imageOf(stage), { caller, watch, building: () => cluster.expectRollout() })
-}
-
-function imageOf({ destination: { plan, model, service } }: Stage) {
+function jobOf({ destination: { plan, model, service }, caller }: Stage): ImageJob {
   const [image] = plan.images
   if (image === undefined) throw new Error(`the Plan of ${service} has no image`)
-  return [image, localRepository(service, model)] as const
+  return { image, local: localRepository(service, model), caller }
 }
 
 export function resultOf(
