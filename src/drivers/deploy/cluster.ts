@@ -20,6 +20,7 @@ import { proveHealth } from './health.ts'
 import { leaseHolder, takeLease } from './lease.ts'
 import { DEPLOYER } from './objects.ts'
 import { isInCluster, markNamespace, readReadiness } from './readiness.ts'
+import { withWords } from './words.ts'
 import { readObjects, readReleases, writeRelease } from './records.ts'
 
 /** A registry that stumbles is asked again by the kubelet after 10 s. */
@@ -38,7 +39,7 @@ export async function openReleaseCluster(target: ClusterTarget, caller: DeployCa
 
   const observer = (): Promise<Observer> => (watching ??= observe(client, namespace))
 
-  return {
+  const release: ReleaseCluster = {
     server,
     expectRollout() {
       // A failure is met by who waits for it.
@@ -148,6 +149,7 @@ export async function openReleaseCluster(target: ClusterTarget, caller: DeployCa
       client.close()
     },
   }
+  return withWords(release, target.context)
 }
 
 /** Tells when a pod of the service that was ready is not any more, or a container was started again. */

@@ -51,11 +51,9 @@ async function withCluster<T>(
   const { destination, startedAt, operation } = given
   const drivers = await shop.parts.deployment()
   const caller = { environment: params.environment, folder: destination.model.workspace.root, signal: operation.signal }
-  const [cluster] = await Promise.all([
-    drivers.open(destination.target, caller),
-    refuseHiddenProduction(destination, drivers, caller),
-  ])
+  const cluster = await drivers.open(destination.target, caller)
   try {
+    await refuseHiddenProduction(destination, drivers, caller)
     return await work({ destination, drivers, cluster, caller, startedAt, watch: createStopwatch(operation.steps.step) })
   } finally {
     cluster.close()
