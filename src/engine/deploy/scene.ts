@@ -20,11 +20,11 @@ export interface Stage {
 
 /** Runs `work` with the environment's cluster, one at a time for a service and an environment; closes it. */
 export async function onStage<T>(shop: Workshop, params: DeployParams, ask: Ask, work: (stage: Stage) => Promise<T>): Promise<T> {
-  const startedAt = Date.now()
+  const begun = now()
   const destination = await findDestination(await shop.parts.planner(), params)
   const { target, model } = destination
   const key = `${model.workspace.root} deploy ${target.environment} ${target.service}`
-  return operate(shop, key, ask, (operation) => withCluster(shop, params, { destination, startedAt, operation }, work))
+  return operate(shop, key, ask, (operation) => withCluster(shop, params, { destination, begun, operation }, work))
 }
 
 /** As `onStage`, for what only looks: it waits for nobody. */
@@ -39,22 +39,39 @@ export async function besideStage<T>(
     signal: ask.signal,
     steps: { spans: () => [], step: (_name, run) => run({ progress() {}, note() {} }) },
   }
-  return withCluster(shop, params, { destination, startedAt: Date.now(), operation: quiet }, work)
+  return withCluster(shop, params, { destination, begun: now(), operation: quiet }, work)
+}
+
+/** One moment by both clocks, epoch and monotonic milliseconds. */
+interface Moment {
+  time: number
+  monotonic: number
+}
+
+function now(): Moment {
+  return { time: Date.now(), monotonic: performance.now() }
 }
 
 async function withCluster<T>(
   shop: Workshop,
   params: DeployParams,
-  given: { destination: Destination; startedAt: number; operation: Pick<Work, 'signal' | 'steps'> },
+  given: { destination: Destination; begun: Moment; operation: Pick<Work, 'signal' | 'steps'> },
   work: (stage: Stage) => Promise<T>,
 ): Promise<T> {
-  const { destination, startedAt, operation } = given
+  const { destination, begun, operation } = given
   const drivers = await shop.parts.deployment()
   const caller = { environment: params.environment, folder: destination.model.workspace.root, signal: operation.signal }
   const cluster = await drivers.open(destination.target, caller)
   try {
     await refuseHiddenProduction(destination, drivers, caller)
-    return await work({ destination, drivers, cluster, caller, startedAt, watch: createStopwatch(operation.steps.step) })
+    return await work({
+      destination,
+      drivers,
+      cluster,
+      caller,
+      startedAt: begun.time,
+      watch: createStopwatch(operation.steps.step, begun.monotonic),
+    })
   } finally {
     cluster.close()
   }

@@ -12,9 +12,8 @@ export interface Stopwatch {
   spans(): Span[]
 }
 
-/** Starts the clock. */
-export function createStopwatch(step: RunContext['step']): Stopwatch {
-  const began = performance.now()
+/** Measures from `began` (of `performance.now`), the moment that the release's own `startedAt` names. */
+export function createStopwatch(step: RunContext['step'], began: number): Stopwatch {
   const spans: Span[] = []
   const now = (): number => performance.now() - began
   return {
