@@ -147,6 +147,13 @@ describe('a release', () => {
     expect(release).toMatchObject({ revision: 1, outcome: 'succeeded', by: { user: 'ada' }, strategy: 'rolling' })
   })
 
+  it('counts from when it was asked for', async () => {
+    openMs = 250
+    const { release, durationMs } = await deploy()
+    expect(release.finishedAt! - release.startedAt).toBeGreaterThan(245)
+    expect(durationMs).toBeGreaterThan(245)
+  })
+
   it('that is what serves writes nothing', async () => {
     await deploy()
     const before = cluster.written.length
