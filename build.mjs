@@ -36,6 +36,7 @@ const bench = {
     'bench/reload': 'bench/reload.ts',
     'bench/proxy': 'bench/proxy.ts',
     'bench/bench': 'bench/bench.ts',
+    'bench/deploy': 'bench/deploy.ts',
   },
 }
 

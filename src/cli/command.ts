@@ -27,6 +27,8 @@ export interface Flag {
   /** Stands for the value in help. */
   placeholder?: string
   choices?: string[]
+  /** Of a number: the long form may stand without one. */
+  isOptional?: boolean
 }
 
 /** What the user asked for, checked against the command. */

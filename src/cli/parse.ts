@@ -34,6 +34,10 @@ export function parseWords(command: Command, words: string[]): Parsed {
       values.set(name, true)
       return
     }
+    if (flag.isOptional && spelled.startsWith('--') && attached === undefined && !/^\d+$/.test(queue[0] ?? '')) {
+      values.set(name, true)
+      return
+    }
     const value = attached ?? queue.shift()
     if (value === undefined) {
       throw inputError(

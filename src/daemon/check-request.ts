@@ -4,6 +4,7 @@ type Shape = Record<string, 'string' | 'boolean' | 'object' | 'strings'>
 
 const TARGET: Shape = { path: 'string', services: 'strings' }
 const START: Shape = { ...TARGET, env: 'string', environment: 'object' }
+const DEPLOY: Shape = { ...START, isConfirmed: 'boolean' }
 
 /** What each method's params must hold; more may be there. */
 const PARAMS: Record<Method, Shape> = {
@@ -26,6 +27,12 @@ const PARAMS: Record<Method, Shape> = {
   proxyFault: { path: 'string', name: 'string' },
   recordingCheck: { file: 'string' },
   recordingMerge: { files: 'strings', into: 'string' },
+  deploy: DEPLOY,
+  deployPlan: DEPLOY,
+  deployStatus: DEPLOY,
+  deployHistory: DEPLOY,
+  deployLogs: { ...DEPLOY, follow: 'boolean' },
+  rollback: DEPLOY,
   doctor: { fix: 'boolean', environment: 'object' },
   shutdown: {},
 }

@@ -2,6 +2,7 @@ import { ShivError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import type { Redactor } from '../core/redact.ts'
 import { openEngine, type Engine } from '../engine/engine.ts'
+import type { DeployDrivers } from '../engine/deploy/ports.ts'
 import type { DependencyDriver } from '../engine/dependency-ports.ts'
 import type { EngineParts } from '../engine/parts.ts'
 import type { BuildContainers } from '../engine/reload/build-step.ts'
@@ -20,6 +21,7 @@ export function compose(options: { home: string; redactor: Redactor; log: Log })
   let door: Promise<FrontDoor> | undefined
   let containers: Promise<BuildContainers> | undefined
   let dependencies: Promise<DependencyDriver> | undefined
+  let deployment: Promise<DeployDrivers> | undefined
   const closers: (() => void)[] = []
 
   const makers: Record<RuntimeName, () => Promise<Runtime>> = {
@@ -70,6 +72,7 @@ export function compose(options: { home: string; redactor: Redactor; log: Log })
     command: async () => (await import('../drivers/process/host-command.ts')).runHostCommand,
     buildContainers: () =>
       (containers ??= import('../drivers/docker/build-container.ts').then((m) => m.createBuildContainers({ home }))),
+    deployment: () => (deployment ??= import('./compose-deploy.ts').then(({ composeDeploy }) => composeDeploy({ home }))),
     planner: async () => (await import('../engine/planner.ts')).planner,
   }
   const engine = openEngine(parts)

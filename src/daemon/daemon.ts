@@ -172,6 +172,18 @@ function callEngine(engine: Composition['engine'], request: EngineRequest, ask: 
       return engine.recordingCheck(request.params)
     case 'recordingMerge':
       return engine.recordingMerge(request.params)
+    case 'deploy':
+      return engine.deploy(request.params, ask)
+    case 'deployPlan':
+      return engine.deployPlan(request.params, ask)
+    case 'deployStatus':
+      return engine.deployStatus(request.params, ask)
+    case 'deployHistory':
+      return engine.deployHistory(request.params, ask)
+    case 'deployLogs':
+      return engine.deployLogs(request.params, ask)
+    case 'rollback':
+      return engine.rollback(request.params, ask)
     case 'exec':
       return engine.exec(request.params, ask)
     default:

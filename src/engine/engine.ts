@@ -24,6 +24,18 @@ import type {
   VerifyResult,
   WhyResult,
 } from './results.ts'
+import { deployService, planDeploy } from './deploy/deploy.ts'
+import { deployedLogs, deployHistory, deployStatus } from './deploy/look.ts'
+import type {
+  DeployHistoryResult,
+  DeployParams,
+  DeployResult,
+  DeployStatusResult,
+  DryRunResult,
+  RollbackParams,
+} from './deploy/results.ts'
+import { rollbackService } from './deploy/rollback.ts'
+import type { LogQuery } from './ports.ts'
 import { closeDependencies } from './dependencies/attach.ts'
 import { listDependencies, switchFaults, switchMode, tailDependencies, type DependencyTarget } from './dependencies/operations.ts'
 import type { DependencyAddress } from './dependency-ports.ts'
@@ -65,6 +77,12 @@ export interface Engine {
   dependencyAddress(runId: string, name: string): DependencyAddress | undefined
   /** Where a service of a workspace answers on this machine, for those that call it. */
   serviceUrl(workspace: string, service: string): string | undefined
+  deploy(params: DeployParams, ask: Ask): Promise<DeployResult>
+  deployPlan(params: DeployParams, ask: Ask): Promise<DryRunResult>
+  deployStatus(params: DeployParams, ask: Ask): Promise<DeployStatusResult>
+  deployHistory(params: DeployParams, ask: Ask): Promise<DeployHistoryResult>
+  deployLogs(params: DeployParams & Omit<LogQuery, 'sources'>, ask: Ask): Promise<LogsResult>
+  rollback(params: RollbackParams, ask: Ask): Promise<DeployResult>
   /** Types of the databases that runs have on the embedded runtime, stopped ones too. */
   processDatabases(): Promise<Set<string>>
   /** Whether anything runs or is being worked on. */
@@ -122,6 +140,12 @@ export function openEngine(parts: EngineParts): Engine {
       return null
     },
     dependencyAddress: (runId, name) => shop.runs.get(runId)?.dependencies?.address(name),
+    deploy: after(loaded, deployService),
+    deployPlan: after(loaded, planDeploy),
+    deployStatus: after(loaded, deployStatus),
+    deployHistory: after(loaded, deployHistory),
+    deployLogs: after(loaded, deployedLogs),
+    rollback: after(loaded, rollbackService),
     loops: unqueued(loaded, loopsOf),
     status: unqueued(adopted, statusOfRuns),
     plan: unqueued(loaded, planOfWorkspace),

@@ -3,6 +3,7 @@ import type { Redactor } from '../core/redact.ts'
 import type { Fact, Plan, RuntimeName, VerifiedFact } from '../plan/types.ts'
 import type { Model } from '../spec/model.ts'
 import type { ServicePlan } from '../plan/types.ts'
+import type { DeployDrivers } from './deploy/ports.ts'
 import type { DependencyDriver } from './dependency-ports.ts'
 import type { FrontDoor, Runtime, Watcher } from './ports.ts'
 import type { BuildContainers, HostCommand } from './reload/build-step.ts'
@@ -20,6 +21,8 @@ export interface EngineParts {
   /** What dependencies outside of a workspace need. */
   dependencies(): Promise<DependencyDriver>
   planner(): Promise<Planner>
+  /** What deploying needs. */
+  deployment(): Promise<DeployDrivers>
   /** What serves a folder best to tell of saves. */
   watcher(root: string): Promise<Watcher>
   /** Runs builds on this machine. */
@@ -31,7 +34,8 @@ export interface EngineParts {
 /** From files to Plans and facts. */
 export interface Planner {
   load(path: string, options: { environment: string }): Promise<Model>
-  build(model: Model, options: { services: string[] }): Plan
+  /** With `alone` only those services, without what they depend on. */
+  build(model: Model, options: { services: string[]; alone?: boolean }): Plan
   /** What saves of a service's files do. */
   reloadRules(service: ServicePlan, plan: Plan): SourceRules
   localise(plan: Plan, runtime: RuntimeName, model: Model, options: { debug: boolean; reload: boolean }): Plan

@@ -195,6 +195,11 @@ export interface ImageBuilder {
       fresh?: boolean
     },
   ): Promise<Pick<BuiltImage, 'reference' | 'cached' | 'context'> & { steps?: BuiltStep[] }>
+  /** The reference that `ensure` would give now, and whether the host has it; builds nothing. */
+  name(
+    image: Plan['images'][number],
+    options: { signal: AbortSignal; environment: NodeJS.ProcessEnv },
+  ): Promise<{ reference: string; isBuilt: boolean }>
   /** Removes older images of ours from the host: of these repositories, or of this workspace with those that have lost their name, all but `keep` and the `spare` newest. Returns what went. */
   collectImages?(options: { repositories?: string[]; workspace?: string; keep: string[]; spare?: number }): Promise<string[]>
 }

@@ -1,5 +1,6 @@
 import { ShivError } from '../core/errors.ts'
 import type { Model, Service } from '../spec/model.ts'
+import { databaseObjects } from './database-objects.ts'
 import { databasesOf } from './databases.ts'
 import { envOf } from './env.ts'
 import { autoscalerObject, budgetObject, ingressObject, serviceObject } from './exposure.ts'
@@ -12,6 +13,7 @@ import { namespaceObjects } from './namespace.ts'
 import { denyPolicy, servicePolicy } from './network.ts'
 import { kubeObject } from './object.ts'
 import type { ObjectScope } from './object.ts'
+import { publicUrlOf, rolloutOf } from './release.ts'
 import { remoteEnvironmentsOf, remotesOf } from './remotes.ts'
 import type { RemoteForm } from './remotes.ts'
 import { secretsOf } from './secrets.ts'
@@ -29,6 +31,9 @@ export function assemblePlan(model: Model, services: Service[], form: RemoteForm
     ...namespaceObjects(scope),
     ...(model.platform.networkPolicy ? [denyPolicy(scope)] : []),
     ...services.flatMap((service) => serviceObjects(service, scope)),
+    ...(form === 'production' && environment.databases === 'cluster'
+      ? databases.flatMap((database) => databaseObjects(database, scope, { isReachedFromHost: false }))
+      : []),
   ]
   refuseTwins(objects)
   return {
@@ -37,6 +42,7 @@ export function assemblePlan(model: Model, services: Service[], form: RemoteForm
     environment: environment.name,
     runtime: 'production',
     namespace,
+    rollout: rolloutOf(model),
     cluster: { ...cluster },
     images: services.map((service) => imageOf(service, model)),
     databases,
@@ -83,6 +89,7 @@ function servicePlan(service: Service, model: Model): ServicePlan {
   const language = languageOf(service, model)
   const command = service.command ?? (language.process.run.length > 0 ? language.process.run : undefined)
   const { minReplicas, maxReplicas, cpuTarget } = service.scaling
+  const publicUrl = publicUrlOf(service, model)
   return {
     name: service.name,
     kind: service.ports.length > 0 ? 'service' : 'worker',
@@ -91,6 +98,7 @@ function servicePlan(service: Service, model: Model): ServicePlan {
     command,
     ports: service.ports,
     health: service.health,
+    ...(publicUrl !== undefined && { publicUrl }),
     env: envOf(service, model),
     replicas: { min: minReplicas, max: Math.max(minReplicas, maxReplicas), ...(cpuTarget !== undefined && { cpuTarget }) },
     databases: service.databases.map((use) => use.name),

@@ -12,8 +12,12 @@ import type { DatabasePlan, KubeObject } from './types.ts'
 
 const PASSWORD = 'SHIV_PASSWORD'
 
-/** A database inside the cluster: a StatefulSet with a volume, a Service of the database's own name for pods, a NodePort for the host, and who may reach it. */
-export function databaseObjects(database: DatabasePlan, scope: ObjectScope): KubeObject[] {
+/** A database inside the cluster: a StatefulSet with a volume, a Service of the database's own name for pods, a NodePort where the host reaches it, and who may. */
+export function databaseObjects(
+  database: DatabasePlan,
+  scope: ObjectScope,
+  { isReachedFromHost }: { isReachedFromHost: boolean },
+): KubeObject[] {
   const names = databaseObjectNames(database.name)
   const labels = databaseLabels(database.name)
   const { port } = database.preset
@@ -28,7 +32,10 @@ export function databaseObjects(database: DatabasePlan, scope: ObjectScope): Kub
         podSelector: { matchLabels: labels },
         policyTypes: ['Ingress'],
         ingress: [
-          { from: [...(database.users.length > 0 ? [usersOf(database)] : []), hostPeer], ports: [{ port, protocol: 'TCP' }] },
+          {
+            from: [...(database.users.length > 0 ? [usersOf(database)] : []), ...(isReachedFromHost ? [hostPeer] : [])],
+            ports: [{ port, protocol: 'TCP' }],
+          },
         ],
       },
     },
@@ -36,7 +43,7 @@ export function databaseObjects(database: DatabasePlan, scope: ObjectScope): Kub
   return [
     ...(scope.model.platform.networkPolicy ? [policy] : []),
     service(names.service, 'ClusterIP'),
-    service(names.host, 'NodePort'),
+    ...(isReachedFromHost ? [service(names.host, 'NodePort')] : []),
     statefulSet(database, scope),
   ]
 }

@@ -33,7 +33,7 @@ export function localiseForKind(base: Plan, services: Service[], model: Model, d
       local: `${database.image} in the cluster`,
       why: 'a server of the same engine and major version, with data of your own',
     })
-    return databaseObjects(database, scope)
+    return databaseObjects(database, scope, { isReachedFromHost: true })
   })
   added.push(...remoteObjects(scope))
   if (base.remotes.some(({ inCluster }) => inCluster.tls)) added.push(authorityConfig(scope))

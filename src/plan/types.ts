@@ -1,6 +1,15 @@
 import type { ReloadPolicy } from '../spec/reload-policy.ts'
 import type { RemoteEnvironment, RemotePlan } from './remote.ts'
-import type { DatabaseField, DatabasePreset, EnvSource, Health, LanguagePreset, Position, TemplatePart } from '../spec/model.ts'
+import type {
+  DatabaseField,
+  DatabasePreset,
+  EnvSource,
+  Health,
+  LanguagePreset,
+  Position,
+  Rollout,
+  TemplatePart,
+} from '../spec/model.ts'
 
 export type RuntimeName = 'kind' | 'process' | 'context'
 
@@ -15,6 +24,8 @@ export interface Plan {
   /** `production` objects are those `deploy` sends; the rest were localised for that runtime. */
   runtime: RuntimeName | 'production'
   namespace: string
+  /** How `deploy` replaces what runs. */
+  rollout: Rollout
   cluster: { name: string; kubernetes: string; workers: number }
   images: ImagePlan[]
   databases: DatabasePlan[]
@@ -113,6 +124,8 @@ export interface ServicePlan {
   command: string[] | undefined
   ports: { name: string; port: number; protocol: 'http' | 'grpc' | 'tcp' }[]
   health: Health | undefined
+  /** Where it answers for everybody, without a path; absent where the environment has neither a domain nor an address. */
+  publicUrl?: string
   env: EnvPlan[]
   replicas: { min: number; max: number; cpuTarget?: number }
   databases: string[]
@@ -227,4 +240,4 @@ export interface ParityReport {
   verified: boolean
 }
 
-export type { DatabaseField, TemplatePart }
+export type { DatabaseField, Rollout, TemplatePart }

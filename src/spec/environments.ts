@@ -1,10 +1,11 @@
 import type { Fault } from '../core/errors.ts'
 import { didYouMean } from '../core/suggest.ts'
-import type { Environment } from './model.ts'
+import type { Environment, Rollout } from './model.ts'
 import { authSource } from './resolve-rules.ts'
 import { faultAt } from './source.ts'
 import { valueSpan } from './tree.ts'
 import type { MapTree } from './tree.ts'
+import { parseDuration } from './duration.ts'
 import type { EnvironmentEntry } from './workspace-schema.ts'
 import type { FoundWorkspace } from './workspace.ts'
 
@@ -24,15 +25,31 @@ export function listEnvironments({ data }: FoundWorkspace, trees: MapTree[]): Re
 const PRODUCTION = new Set(['production', 'prod'])
 
 function environmentOf(name: string, written: EnvironmentEntry): Environment {
-  const { auth, production = PRODUCTION.has(name), allow_production: allowed, why: besides, ...fields } = written
+  const {
+    auth,
+    production = PRODUCTION.has(name),
+    allow_production: allowed,
+    why: besides,
+    rollout,
+    public_url,
+    ...fields
+  } = written
   const why = typeof allowed === 'object' ? allowed.why : allowed && besides
   return {
     name,
     ...fields,
     isProduction: production,
+    ...(public_url !== undefined && { publicUrl: public_url }),
+    ...(rollout !== undefined && { rollout: rolloutOf(rollout) }),
     ...(auth !== undefined && { auth: authSource(auth) }),
     ...(why !== undefined && { allowProduction: { level: 'read_only', why } }),
   }
+}
+
+function rolloutOf({ timeout, steady }: NonNullable<EnvironmentEntry['rollout']>): Partial<Rollout> {
+  const timeoutMs = timeout === undefined ? undefined : parseDuration(timeout)
+  const steadyMs = steady === undefined ? undefined : parseDuration(steady)
+  return { ...(timeoutMs !== undefined && { timeoutMs }), ...(steadyMs !== undefined && { steadyMs }) }
 }
 
 /** The chosen environment must exist, and so must each that a service overrides. */

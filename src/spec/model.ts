@@ -36,11 +36,26 @@ export interface Environment {
   namespace?: string
   registry?: string
   domain?: string
+  /** Where a deployed service answers, with `${service}` for its name; `https://SERVICE.DOMAIN` where only a domain is written. */
+  publicUrl?: string
+  /** What of the way a release replaces the one before is written. */
+  rollout?: Partial<Rollout>
+  /** `cluster`: deploying makes them in the namespace. Else their Secrets must be there. */
+  databases?: 'existing' | 'cluster'
   /** How requests into it prove who they are, where a dependency says nothing itself. */
   auth?: AuthSource
   /** Nothing leads into it but what `allowProduction` says. */
   isProduction: boolean
   allowProduction?: { level: 'read_only'; why: string }
+}
+
+/** How a release replaces the one before. `rolling`: pods one by one, traffic to those that are ready. */
+export interface Rollout {
+  strategy: 'rolling'
+  /** How long pods may take to be ready before the release is taken back. */
+  timeoutMs: number
+  /** How long health must hold without a miss before a release counts. */
+  steadyMs: number
 }
 
 export interface Service {

@@ -1,6 +1,26 @@
 import * as z from 'zod'
 import { auth } from './dependency-schema.ts'
-import { across, closed, count, label, text } from './rules.ts'
+import { DURATION, parseDuration } from './duration.ts'
+import { across, closed, count, label, pattern, rule, text } from './rules.ts'
+
+const duration = rule(z.string(), (value) => parseDuration(value) !== undefined, {
+  code: 'SPEC_BAD_DURATION',
+  message: (value) => `"${value}" is not a duration`,
+  hint: 'write it like 500ms, 2s or 1m',
+}).meta({ pattern: DURATION.source })
+
+/** How a release replaces the one before. */
+const rollout = closed({
+  strategy: rule(z.string(), (value) => value === 'rolling', {
+    code: 'SPEC_BAD_VALUE',
+    message: (value) => `the strategy "${value}" is not known`,
+    hint: 'rolling is the only one yet: pods are replaced one by one, and traffic goes to those that are ready',
+  })
+    .meta({ enum: ['rolling'] })
+    .optional(),
+  timeout: duration.describe('How long pods may take to be ready before the release is taken back; 10m').optional(),
+  steady: duration.describe('How long health must hold without a miss before a release counts; 250ms').optional(),
+})
 
 const environment = across(
   closed({
@@ -8,6 +28,18 @@ const environment = across(
     namespace: label.optional(),
     registry: text.optional(),
     domain: text.optional(),
+    public_url: pattern(/^https?:\/\/[^\s@]+$/, {
+      code: 'SPEC_BAD_VALUE',
+      message: (value) => `"${value}" is not an address of a public route`,
+      hint: 'write it like https://${service}.staging.example.com, without credentials',
+    })
+      .describe('Where a deployed service answers, with ${service} for its name; https://SERVICE.DOMAIN where there is a domain')
+      .optional(),
+    rollout: rollout.describe('How shiv deploy replaces what runs').optional(),
+    databases: z
+      .enum(['existing', 'cluster'])
+      .describe('cluster: shiv deploy makes them in the namespace; existing: their Secrets must be there')
+      .optional(),
     auth: auth.describe('For dependencies in it that say nothing themselves').optional(),
     production: z.boolean().describe('true for the environment production; no local run reaches it').optional(),
     allow_production: z

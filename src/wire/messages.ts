@@ -1,6 +1,7 @@
 import type { ErrorShape } from '../core/errors.ts'
 import type { LogLine, RunEvent } from '../engine/ports.ts'
 import type { EngineEvent, RunStatus, StartParams, Target } from '../engine/results.ts'
+import type { DeployParams, RollbackParams } from '../engine/deploy/results.ts'
 import type { Faults, RemoteMode } from '../plan/remote.ts'
 import type { ParityReport, Plan } from '../plan/types.ts'
 
@@ -51,6 +52,13 @@ export type Request =
   | { method: 'proxyFault'; params: { path: string; name: string; faults?: Faults | null } }
   | { method: 'recordingCheck'; params: { file: string } }
   | { method: 'recordingMerge'; params: { files: string[]; into: string } }
+  | { method: 'deploy'; params: DeployParams }
+  /** What `deploy` would do. */
+  | { method: 'deployPlan'; params: DeployParams }
+  | { method: 'deployStatus'; params: DeployParams }
+  | { method: 'deployHistory'; params: DeployParams }
+  | { method: 'deployLogs'; params: DeployParams & { follow: boolean; tail?: number; since?: number } }
+  | { method: 'rollback'; params: RollbackParams }
   | { method: 'doctor'; params: { fix: boolean; environment: NodeJS.ProcessEnv } }
   | { method: 'shutdown'; params?: ShutdownParams }
 
@@ -121,6 +129,16 @@ export interface DoctorCheck {
   needed?: string
 }
 
+export type {
+  DeployHistoryResult,
+  DeployParams,
+  DeployResult,
+  DeployStatusResult,
+  DryRunResult,
+  RollbackParams,
+} from '../engine/deploy/results.ts'
+export type { ObjectChange } from '../engine/deploy/ports.ts'
+export type { Release } from '../engine/deploy/release.ts'
 export type { Loop } from '../engine/reload/loop.ts'
 export type { DependencyEvent } from '../engine/dependency-ports.ts'
 export type { Faults, RemoteMode }

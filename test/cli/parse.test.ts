@@ -55,7 +55,7 @@ test.each([
   ['start --runtime moon', 'CLI_BAD_VALUE', 'one of: kind, process'],
   ['start --follow=yes', 'CLI_BAD_VALUE', 'write --follow alone'],
   ['plan --env', 'CLI_BAD_VALUE', 'write --env NAME'],
-  ['logs --tail many', 'CLI_BAD_VALUE', 'for example --tail 100'],
+  ['logs -n many', 'CLI_BAD_VALUE', 'for example -n 100'],
   ['logs --since 5', 'CLI_BAD_VALUE', 'for example --since 90s, 5m or 1h30m'],
   ['open one two', 'CLI_UNEXPECTED_ARGUMENT', 'see shiv open --help'],
   ['status -- orders', 'CLI_UNEXPECTED_ARGUMENT', 'see shiv status --help'],

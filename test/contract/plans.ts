@@ -10,6 +10,7 @@ export function planOf(root: string, parts: { services: ServicePlan[]; databases
     environment: 'local',
     runtime: 'process',
     namespace: `shiv-${name}`,
+    rollout: { strategy: 'rolling', timeoutMs: 600_000, steadyMs: 500 },
     cluster: { name: 'shiv', kubernetes: '1.34', workers: 0 },
     images: [],
     databases: parts.databases ?? [],

@@ -83,6 +83,7 @@ async function open(): Promise<void> {
     runtime: async () => runtime,
     frontDoor: async () => door,
     dependencies: async () => driver,
+    deployment: () => Promise.reject(new Error('nothing is deployed here')),
     buildContainers: async () => ({ run: async () => ({ code: 127, lines: [] }), end: async () => {} }),
     planner: async () => withRemotes,
     watcher: async () => ({ name: 'none', watch: async () => ({ watches: 0, close: async () => {} }) }),

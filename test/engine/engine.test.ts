@@ -36,6 +36,7 @@ async function open(): Promise<void> {
     dependencies: async () => createFakeDependencies(),
     planner: async () => planner,
     watcher: async () => ({ name: 'none', watch: async () => ({ watches: 0, close: async () => {} }) }),
+    deployment: () => Promise.reject(new Error('nothing is deployed here')),
     buildContainers: async () => ({ run: async () => ({ code: 127, lines: [] }), end: async () => {} }),
     command: async () => async () => ({ code: 0, lines: [] }),
   })

@@ -50,6 +50,14 @@ export const CASES: FaultCase[] = [
     files: one('resources: { memory: 1Gi, memory_limit: 512Mi }\n'),
     faults: ['SPEC_MIN_MAX 3:22'],
   },
+  {
+    title: 'deploying in a way that is not known',
+    files: {
+      'shiv.yaml': `name: shop\nenvironments:\n  staging: { rollout: { strategy: canary, timeout: soon }, public_url: 'ftp://example.com' }\n`,
+      'orders/service.yaml': NODE,
+    },
+    faults: ['SPEC_BAD_VALUE shiv.yaml:3:35', 'SPEC_BAD_DURATION shiv.yaml:3:52', 'SPEC_BAD_VALUE shiv.yaml:3:72'],
+  },
   { title: 'duplicate key', files: one('port: 3000\nport: 4000\n'), faults: ['SPEC_DUPLICATE_KEY 4:1'] },
   { title: 'tab indentation', files: one('scaling:\n\tmin_replicas: 2\n'), faults: ['SPEC_TAB 4:1'] },
   { title: 'alias bomb', files: bomb, faults: ['SPEC_ALIAS_BOMB 7:96'] },

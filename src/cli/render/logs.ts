@@ -49,7 +49,8 @@ function renderText(line: LogLine, style: Style): string {
     .join(' ')
 }
 
-function levelName(level: unknown): string {
+/** `error` of `error` and of 50. */
+export function levelName(level: unknown): string {
   if (typeof level === 'number') return NUMERIC_LEVELS[level] ?? String(level)
   return typeof level === 'string' ? harmless(level) : ''
 }

@@ -56,6 +56,15 @@ export function createImageBuilder(options: { home?: string; environment?: NodeJ
         inputs = after
       }
     },
+    async name(image, call) {
+      const { source } = image
+      if (source.kind === 'reference') return { reference: source.image, isBuilt: true }
+      makePrivateFolder(home)
+      const engine = await connectEngine(call.environment)
+      const { tag } = await readInputs(image.service, source, { home, imageId: (name) => imageId(engine, name) })
+      const reference = `${image.repository}:${tag}`
+      return { reference, isBuilt: (await imageId(engine, reference)) !== undefined }
+    },
     async collectImages(collection) {
       return collectHostImages(await connectEngine(environment), collection)
     },

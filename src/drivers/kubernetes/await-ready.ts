@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { formatDuration } from '../../core/duration.ts'
 import { diagnose } from './diagnose.ts'
-import { type KubeClient, orMissing } from './client.ts'
+import { KubeApiError, type KubeClient, orMissing } from './client.ts'
 import { knownPath } from './mapping.ts'
 import type { Pod } from './objects.ts'
 import type { Observer, View } from './observer.ts'
@@ -42,10 +43,11 @@ export async function awaitReady(
   client: KubeClient,
   observer: Observer,
   targets: Target[],
-  options: { signal: AbortSignal; progress(text: string): void },
+  options: { signal: AbortSignal; progress(text: string): void; deadlineMs?: number },
 ): Promise<void> {
   if (targets.length === 0) return
-  const deadline = Date.now() + DEADLINE_MS
+  const { deadlineMs = DEADLINE_MS } = options
+  const deadline = Date.now() + deadlineMs
   const readySince = new Map<string, number>()
   const replaced = new Set<string>()
   let release = () => {}
@@ -58,7 +60,7 @@ export async function awaitReady(
       if (waiting.length === 0) return resolve(undefined)
       options.progress(progressText(targets, waiting))
       for (const target of waiting) {
-        const problem = problemOf(view, target, { targets, readySince, deadline })
+        const problem = problemOf(view, target, { targets, readySince, deadline, deadlineMs })
         if (problem !== undefined) return resolve({ target, problem })
         replacePods(client, view, target, replaced).catch(reject)
       }
@@ -106,11 +108,12 @@ interface Circumstances {
   /** Since when each subject is ready. */
   readySince: Map<string, number>
   deadline: number
+  deadlineMs: number
 }
 
 function problemOf(view: View, target: Target, given: Circumstances): Problem | undefined {
   const now = Date.now()
-  if (now > given.deadline) return overdue()
+  if (now > given.deadline) return overdue(given.deadlineMs)
   const workload = findWorkload(view, target.kind, target.name)
   if (workload === undefined || workload.metadata.uid !== target.uid) return undefined
   if ((workload.metadata.generation ?? 0) < target.generation) return undefined
@@ -129,10 +132,10 @@ function settledSince(target: Target, { targets, readySince }: Circumstances): n
   return Math.max(begun, ...started.map((name) => readySince.get(name) ?? Number.POSITIVE_INFINITY))
 }
 
-function overdue(): Problem {
+function overdue(deadlineMs: number): Problem {
   return {
     code: 'POD_NOT_READY',
-    message: `it was not ready after ${DEADLINE_MS / 60_000} minutes`,
+    message: `it was not ready after ${formatDuration(deadlineMs)}`,
     hint: 'shiv status shows its replicas, shiv logs what they wrote.',
     evidence: [],
   }
@@ -176,7 +179,12 @@ async function replacePods(client: KubeClient, view: View, target: Target, repla
   const pods = [...idle, ...stuck].filter(({ metadata }) => !replaced.has(metadata.uid))
   for (const { metadata } of pods) replaced.add(metadata.uid)
   await Promise.all(
-    pods.map(({ metadata }) => orMissing(client.call('DELETE', knownPath('Pod', metadata.namespace, metadata.name)))),
+    pods.map(({ metadata }) =>
+      orMissing(client.call('DELETE', knownPath('Pod', metadata.namespace, metadata.name))).catch((error: unknown) => {
+        // Who may not delete pods waits for the cluster's own patience.
+        if (!(error instanceof KubeApiError) || error.status !== 403) throw error
+      }),
+    ),
   )
 }
 

@@ -1,12 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { ShivError } from '../../core/errors.ts'
 import type { LogLine, LogQuery } from '../../engine/ports.ts'
-import type { KubeClient } from './client.ts'
+import { KubeApiError, type KubeClient } from './client.ts'
 import { type Mark, hasNoLog, readLog } from './log-lines.ts'
 import { knownPath } from './mapping.ts'
 import type { ContainerStatus, Pod } from './objects.ts'
 import { createQueue } from './queue.ts'
 import { subjectOf } from './state.ts'
 import { watchCollection } from './watch.ts'
+
+const LONGEST_PAUSE_MS = 2_000
 
 /** How far each container was read, by pod uid and container. */
 type Marks = Map<string, Mark & { instance: number }>
@@ -81,7 +84,20 @@ async function* follow(
     const now = latest && statusesOf(latest).find(({ name }) => name === status.name)
     if (latest !== undefined && now !== undefined) await attach(latest, now)
   }
+  /** Through connections that break: the mark says where to go on. */
   const drain = async (pod: Pod, status: ContainerStatus, mark: Mark, range: { follow: boolean; previous?: boolean }) => {
+    for (let failures = 1; ; failures += 1) {
+      const before = mark.stamp
+      try {
+        return await drainOnce(pod, status, mark, range)
+      } catch (error) {
+        if (both.aborted || !isCutOff(error)) throw error
+        if (mark.stamp !== before) failures = 1
+        await delay(Math.min(LONGEST_PAUSE_MS, 25 * 2 ** failures), undefined, { signal: both })
+      }
+    }
+  }
+  const drainOnce = async (pod: Pod, status: ContainerStatus, mark: Mark, range: { follow: boolean; previous?: boolean }) => {
     const begin = mark.stamp === '' && query.since !== undefined ? { since: new Date(query.since).toISOString() } : {}
     for await (const line of whereThereIsALog(readLog(client, pod, status.name, { ...range, ...begin }, mark, both))) {
       if (query.since === undefined || line.time >= query.since) queue.push(line)
@@ -127,6 +143,14 @@ function markOf(marks: Marks, pod: Pod, status: ContainerStatus): Mark & { insta
   const mark = marks.get(key) ?? { stamp: '', count: 0, instance: status.restartCount }
   marks.set(key, mark)
   return mark
+}
+
+/** The way to the log failed, not the log: a connection that broke, a server that is busy or starts. */
+function isCutOff(error: unknown): boolean {
+  if (error instanceof KubeApiError) return error.status >= 500 || error.status === 429
+  if (error instanceof ShivError) return error.code === 'KUBE_UNREACHABLE'
+  const { code, message } = error as NodeJS.ErrnoException
+  return /^(ECONNRESET|EPIPE|ETIMEDOUT|ERR_STREAM_PREMATURE_CLOSE)$/.test(code ?? '') || message === 'aborted'
 }
 
 async function* whereThereIsALog(lines: AsyncIterable<LogLine>): AsyncGenerator<LogLine> {

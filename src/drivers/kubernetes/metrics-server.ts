@@ -10,7 +10,7 @@ import { type KubeClient, orMissing } from './client.ts'
 import { desiredHash } from './fingerprint.ts'
 import { knownPath } from './mapping.ts'
 import type { Live } from './objects.ts'
-import { imagesOf } from './prepare.ts'
+import { imagesOf } from '../../plan/pod-templates.ts'
 import { untilCollection } from './until.ts'
 
 const LABEL = 'shiv.dev/addon'

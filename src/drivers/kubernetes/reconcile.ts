@@ -6,13 +6,15 @@ import { type Target, awaitReady, awaitRoutes } from './await-ready.ts'
 import type { KubeClient } from './client.ts'
 import { type Delivery, createDelivery } from './delivery.ts'
 import { claimNamespaces, dependencyNamespaces, openToPods, withDependencies } from './dependencies.ts'
-import { knownPath, nameOf } from './mapping.ts'
+import { nameOf } from './mapping.ts'
 import { namespaceObject, runLabel, settleNamespace } from './namespace.ts'
-import { LABEL, type Live, type Workload } from './objects.ts'
+import { LABEL, type Live } from './objects.ts'
 import type { Observer } from './observer.ts'
-import { imagesOf, withImages, withNodePorts, withSecretVersions } from './prepare.ts'
+import { imagesOf, withImages, withSecretVersions } from '../../plan/pod-templates.ts'
+import { withNodePorts } from './prepare.ts'
 import { awaitDoors, doorsOf } from './reach.ts'
 import { dropOverlaysOfOtherImages } from './reload-overlay.ts'
+import { scaleToMinimum } from './scale-to-minimum.ts'
 import { makeSecrets } from './secrets.ts'
 import { subjectOf } from './state.ts'
 import { withNames } from './trust.ts'
@@ -148,7 +150,7 @@ class Stage {
     const { plan, client, cluster, context } = this.#work
     await context.step('services', async (step) => {
       const targets = await this.#apply(objects, step)
-      await scaleToMinimum(client, objects, this.#applier, context.signal)
+      await scaleToMinimum(client, objects, (object) => this.#applier.liveOf(object), context.signal)
       const gone = await this.#applier.prune([...wanted, ...objects])
       await this.#applier.save()
       if (gone.length > 0) step.note(`removed ${gone.join(', ')}`)
@@ -170,7 +172,10 @@ class Stage {
 
   async #apply(objects: KubeObject[], step: { progress(text: string): void; note(text: string): void }): Promise<Target[]> {
     const since = Date.now()
-    const marked = withSecretVersions(objects, this.#secrets)
+    const marked = withSecretVersions(
+      objects,
+      this.#secrets.map(({ metadata }) => metadata),
+    )
     const sent = await this.#applier.apply(marked)
     if (sent.length > 0) step.progress(`applied ${sent.length} of ${objects.length}`)
     else step.note('unchanged')
@@ -211,31 +216,6 @@ function targetOf({ plan, cluster }: Reconciliation, object: KubeObject, applier
     startedAfter: cluster.restartedAt ?? 0,
     dependencies: plan.services.find(({ name }) => name === subject)?.dependencies ?? [],
   }
-}
-
-/**
- * An autoscaler raises a new workload to its minimum only at its next round, 15 s later; we do it now. The field stays the
- * autoscaler's: it is changed through the scale subresource, not applied.
- */
-async function scaleToMinimum(client: KubeClient, objects: KubeObject[], applier: Applier, signal: AbortSignal): Promise<void> {
-  const autoscalers = objects.filter(({ kind }) => kind === 'HorizontalPodAutoscaler')
-  await Promise.all(
-    autoscalers.map(async (autoscaler) => {
-      const { minReplicas = 1, scaleTargetRef } = autoscaler['spec'] as {
-        minReplicas?: number
-        scaleTargetRef: { kind: string; name: string }
-      }
-      const target = objects.find(({ kind, metadata }) => kind === scaleTargetRef.kind && metadata.name === scaleTargetRef.name)
-      const live = target && (applier.liveOf(target) as Workload | undefined)
-      if (live === undefined || (live.spec.replicas ?? 1) >= minReplicas) return
-      const path = `${knownPath(scaleTargetRef.kind, live.metadata.namespace, live.metadata.name)}/scale?fieldManager=shiv-scale`
-      await client.call('PATCH', path, {
-        body: { spec: { replicas: minReplicas } },
-        contentType: 'application/merge-patch+json',
-        signal,
-      })
-    }),
-  )
 }
 
 function isAwaited({ kind, metadata }: KubeObject): boolean {

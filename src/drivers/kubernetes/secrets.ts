@@ -33,6 +33,17 @@ export async function makeSecrets(
   )
 }
 
+/** The Secrets of the Plan's databases alone, made once and read back ever after. */
+export function makeCredentials(client: KubeClient, plan: Plan, run: string): Promise<KubeObject[]> {
+  return Promise.all(
+    plan.secrets.map(async (secret) => {
+      if (secret.source.kind !== 'credentials') throw new Error(`${secret.name} is not of a database`)
+      const database = databaseOf(plan, secret.source.database)
+      return secretObject(plan.namespace, run, secret.name, await credentialsOf(client, plan, secret, database), database)
+    }),
+  )
+}
+
 /** Reads a database's Secret; undefined when it is not there. */
 export async function readCredentials(
   client: KubeClient,

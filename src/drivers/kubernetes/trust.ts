@@ -7,7 +7,7 @@ import { AUTHORITY_FILES, AUTHORITY_NAME } from '../../plan/trust.ts'
 import type { KubeObject } from '../../plan/types.ts'
 import type { Applier } from './applier.ts'
 import type { ServiceObject } from './objects.ts'
-import { mapTemplates } from './prepare.ts'
+import { mapTemplates } from '../../plan/pod-templates.ts'
 
 export function isAuthorityConfig({ kind, metadata }: KubeObject): boolean {
   return kind === 'ConfigMap' && metadata.name === AUTHORITY_NAME

@@ -30,6 +30,10 @@ export function contextOf(
 
 /** Nothing is built in these tests: images are references. */
 export const references: ImageBuilder = {
+  async name(image) {
+    if (image.source.kind !== 'reference') throw new Error('only references here')
+    return { reference: image.source.image, isBuilt: true }
+  },
   async ensure(image) {
     if (image.source.kind !== 'reference') throw new Error('only references here')
     return { reference: image.source.image, cached: true }

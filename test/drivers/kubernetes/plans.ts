@@ -34,6 +34,7 @@ export function kindPlan(workspace: string, cluster: Plan['cluster'], pieces: Pi
     environment: 'local',
     runtime: 'kind',
     namespace,
+    rollout: { strategy: 'rolling', timeoutMs: 600_000, steadyMs: 500 },
     cluster,
     images: pieces.map((piece) => ({
       service: piece.name,

@@ -83,6 +83,7 @@ function emptyPlan(root: string): Plan {
     environment: 'local',
     runtime: 'process',
     namespace: 'shiv-empty',
+    rollout: { strategy: 'rolling', timeoutMs: 600_000, steadyMs: 500 },
     cluster: { name: 'shiv', kubernetes: '1.34', workers: 0 },
     images: [],
     databases: [],

@@ -42,6 +42,7 @@ async function open(): Promise<void> {
     dependencies: async () => createFakeDependencies(),
     planner: async () => planner,
     watcher: chooseWatcher,
+    deployment: () => Promise.reject(new Error('nothing is deployed here')),
     buildContainers: async () => containers,
     command: async () => hostCommand,
   })

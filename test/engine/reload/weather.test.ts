@@ -58,6 +58,7 @@ beforeEach(async () => {
     watcher: chooseWatcher,
     command: async () => runHostCommand,
     dependencies: async () => createFakeDependencies(),
+    deployment: () => Promise.reject(new Error('nothing is deployed here')),
     buildContainers: async () => {
       throw new Error('nothing is built here')
     },

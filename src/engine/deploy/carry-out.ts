@@ -1,0 +1,217 @@
+import { formatDuration } from '../../core/duration.ts'
+import { ShivError } from '../../core/errors.ts'
+import type { KubeObject } from '../../plan/types.ts'
+import type { Redactor } from '../../core/redact.ts'
+import type { DeployCaller, ObjectChange, ReleaseCluster } from './ports.ts'
+import { type Author, type Release, type ReleaseImage, type Source, servingRelease } from './release.ts'
+import type { Stopwatch } from './spans.ts'
+import { stagesOf, withoutMigrations } from './stages.ts'
+import type { Destination } from './target.ts'
+
+/** What a release puts there. */
+export interface Content {
+  kind: Release['kind']
+  objects: KubeObject[]
+  image: ReleaseImage
+  source?: Source
+  unknown: string[]
+  changes: ObjectChange[]
+  restores?: number
+}
+
+export interface Scene {
+  destination: Destination
+  cluster: ReleaseCluster
+  caller: DeployCaller
+  watch: Stopwatch
+  redactor: Redactor
+  by: Author
+  startedAt: number
+  waits: boolean
+  takesOver: boolean
+  /** Tells the caller who is waited for, and that a dead deploy was found. */
+  tell(text: string): void
+}
+
+/** How long a service that is rolled out may take to its first good answer. */
+const PATIENCE_MS = 30_000
+
+/**
+ * Makes a release real under the service's lock, and writes down how it went. What fails is taken back to the release that served. Throws what failed,
+ * with what became of it.
+ */
+export async function carryOut(scene: Scene, content: Content): Promise<Release> {
+  const { cluster, watch, destination } = scene
+  cluster.expectRollout()
+  await cluster.ensureNamespace(destination.plan.objects)
+  const lock = await watch.time('lock', 'lock', () =>
+    cluster.lock(holderOf(scene.by), {
+      waits: scene.waits,
+      signal: scene.caller.signal,
+      onWaiting: (holder) => scene.tell(`${destination.service} is being deployed by ${holder}: waiting for its end`),
+    }),
+  )
+  const signal = AbortSignal.any([scene.caller.signal, lock.signal])
+  try {
+    const history = await settle(scene, await cluster.history())
+    const before = servingRelease(history)
+    const release = begin(scene, content, (history.at(-1)?.revision ?? 0) + 1)
+    const keep = before === undefined ? [] : [before.revision, before.restores ?? before.revision]
+    await cluster.remember(release, { objects: content.objects, keep })
+    try {
+      const health = await realise(scene, content, signal)
+      return await end(scene, { ...release, outcome: 'succeeded', health }, keep)
+    } catch (error) {
+      // Without the lock the world is somebody else's, the record too.
+      if (lock.signal.aborted) throw lock.signal.reason
+      throw await takeBack(scene, { error, release, before, keep })
+    }
+  } finally {
+    await lock.release()
+  }
+}
+
+/** Foundation, databases, migrations, then the pods; traffic only goes to what is ready. */
+async function realise(scene: Scene, { objects, kind }: Content, signal: AbortSignal): Promise<NonNullable<Release['health']>> {
+  const { cluster, watch, destination, takesOver } = scene
+  const { plan } = destination
+  const { timeoutMs, steadyMs } = plan.rollout
+  const stages = stagesOf(objects)
+  const apply = (some: KubeObject[]): Promise<void> => cluster.apply(some, { takesOver, signal })
+  if (stages.databases.length > 0) await cluster.ensureCredentials(plan)
+  await watch.time('foundation', 'foundation', () => apply([...stages.foundation, ...stages.databases]))
+  const wait = (name: string, title: string, some: KubeObject[]): Promise<void> =>
+    watch.time(name, title, (step) => cluster.awaitRollout(some, { timeoutMs, signal, step }))
+  if (stages.databases.length > 0) await wait('databases', 'databases', stages.databases)
+  if (stages.migrations.length > 0 && kind === 'deploy') {
+    await watch.time('migrate', 'migrations', async (step) => {
+      await apply(stages.migrations)
+      await cluster.awaitRollout(stages.migrations, { timeoutMs, signal, step })
+    })
+  }
+  await watch.time('apply', 'apply', () => apply(stages.workloads))
+  await Promise.all([wait('rollout', 'rollout', stages.workloads), cluster.prune(objects, signal)])
+  return watch.time('health', 'health', async (step) => {
+    const asked = watch.now()
+    const proof = await cluster.proveHealth(plan, {
+      steadyMs,
+      patienceMs: Math.min(PATIENCE_MS, timeoutMs),
+      signal,
+      answered: () => watch.add({ name: 'first-answer', parent: 'health', startMs: asked, durationMs: watch.now() - asked }),
+    })
+    step.note(proof.url === undefined ? 'its pods are ready' : `${proof.url} answers`)
+    return proof
+  })
+}
+
+interface Failure {
+  error: unknown
+  release: Release
+  before: Release | undefined
+  keep: number[]
+}
+
+/** What served before serves again, where there is such a thing and the user did not just leave. Gives the error to throw. */
+async function takeBack(scene: Scene, failure: Failure): Promise<unknown> {
+  const { caller, redactor, destination } = scene
+  const { error, release, before, keep } = failure
+  const told = { code: error instanceof ShivError ? error.code : 'INTERNAL', message: redactor.text(messageOf(error)) }
+  const again = `shiv deploy ${destination.service} --env ${destination.target.environment}`
+  if (caller.signal.aborted) {
+    await end(
+      scene,
+      { ...release, outcome: 'interrupted', error: { code: 'INTERRUPTED', message: 'given up by its caller' } },
+      keep,
+    )
+    return error
+  }
+  const objects = before === undefined ? undefined : await scene.cluster.objectsOf(before.revision).catch(() => undefined)
+  if (before === undefined || objects === undefined) {
+    await end(scene, { ...release, outcome: 'failed', error: told }, keep)
+    return withEnd(error, `Nothing earlier is known to go back to: it is left as it is.`, again)
+  }
+  const began = scene.watch.now()
+  try {
+    await scene.watch.time('rollback', 'rollback', (step) => bringBack(scene, objects, step))
+  } catch (second) {
+    await end(scene, { ...release, outcome: 'failed', error: told }, keep)
+    return withEnd(error, `Going back to release ${before.revision} failed as well: ${messageOf(second)}`, again)
+  }
+  await end(scene, { ...release, outcome: 'rolled-back', error: told, rolledBackTo: before.revision }, keep)
+  const took = formatDuration(scene.watch.now() - began)
+  return withEnd(error, `Release ${release.revision} was taken back in ${took}: release ${before.revision} serves.`, again)
+}
+
+async function bringBack(
+  { cluster, destination }: Scene,
+  kept: KubeObject[],
+  step: Parameters<ReleaseCluster['awaitRollout']>[1]['step'],
+): Promise<void> {
+  const { rollout } = destination.plan
+  const objects = withoutMigrations(kept)
+  const signal = AbortSignal.timeout(rollout.timeoutMs + PATIENCE_MS)
+  await cluster.apply(objects, { takesOver: true, signal })
+  await cluster.prune(kept, signal)
+  await cluster.awaitRollout(objects, { timeoutMs: rollout.timeoutMs, signal, step })
+}
+
+/** Releases that say that they run are of deployers that died: the lock is ours. */
+async function settle(scene: Scene, history: Release[]): Promise<Release[]> {
+  const settled = history.map((release) =>
+    release.outcome === 'running' ? { ...release, outcome: 'abandoned' as const } : release,
+  )
+  for (const release of settled.filter((one, index) => one !== history[index])) {
+    await scene.cluster.remember(release, { keep: [] })
+    scene.tell(`release ${release.revision} of ${release.by.user} was never finished: this one takes its place`)
+  }
+  return settled
+}
+
+function begin({ destination, watch, by, startedAt }: Scene, content: Content, revision: number): Release {
+  const { target, plan } = destination
+  return {
+    version: 1,
+    revision,
+    kind: content.kind,
+    ...target,
+    strategy: plan.rollout.strategy,
+    outcome: 'running',
+    image: content.image,
+    ...(content.source !== undefined && { source: content.source }),
+    unknown: content.unknown,
+    by,
+    startedAt,
+    spans: watch.spans(),
+    ...(content.restores !== undefined && { restores: content.restores }),
+    changes: content.changes.map(({ name, action }) => `${name} ${PAST[action]}`),
+  }
+}
+
+const PAST = { add: 'added', change: 'changed', replace: 'made anew', remove: 'removed' }
+
+async function end({ cluster, watch, startedAt }: Scene, release: Release, keep: number[]): Promise<Release> {
+  const ended = { ...release, finishedAt: startedAt + watch.now(), spans: watch.spans() }
+  await cluster.remember(ended, { keep })
+  return ended
+}
+
+function holderOf({ user, host }: Author): string {
+  return `${user} on ${host}, pid ${process.pid}`
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** The cause first, then what became of it; a hint that names another command is made to name this one. */
+function withEnd(error: unknown, fate: string, again: string): unknown {
+  if (!(error instanceof ShivError)) return error
+  return new ShivError(`${error.message.replace(/\.?$/, '.')} ${fate}`, {
+    code: error.code,
+    exit: error.exit,
+    hint: error.hint?.replaceAll(/(run )?shiv start( again)?/g, `run ${again} again`),
+    evidence: error.evidence,
+    faults: error.faults,
+    cause: error,
+  })
+}
