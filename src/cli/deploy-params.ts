@@ -1,4 +1,5 @@
 import { ShivError } from '../core/errors.ts'
+import { harmless } from '../core/harmless.ts'
 import type { DeployParams } from '../wire/messages.ts'
 import { confirm } from './ask.ts'
 import type { Invocation } from './command.ts'
@@ -35,7 +36,7 @@ export async function withConfirmation<T>(
     const { terminal, flags } = invocation
     const isQuestion = error instanceof ShivError && error.code === 'DEPLOY_NEEDS_YES'
     if (!isQuestion || !terminal.canAsk || flags.wantsJson) throw error
-    terminal.err([error.message, ...error.evidence.map((line) => `  ${line}`), ''].join('\n'))
+    terminal.err([harmless(error.message), ...error.evidence.map((line) => `  ${harmless(line)}`), ''].join('\n'))
     if (!(await confirm('Go on?', invocation)))
       throw new ShivError('Nothing was deployed.', { code: 'INTERRUPTED', exit: 130, cause: error })
     return work({ ...params, isConfirmed: true })

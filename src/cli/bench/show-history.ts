@@ -1,3 +1,4 @@
+import { harmless } from '../../core/harmless.ts'
 import { writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { ShivError, type ExitCode } from '../../core/errors.ts'
@@ -78,7 +79,8 @@ async function culprit(before: string | undefined, after: string | undefined, ro
   if (after === undefined) return 'at a run outside of git'
   const repository = await repositoryOf(root)
   const short = after.slice(0, 7)
-  if (before === undefined || !repository) return `at ${short}`
+  // History is merged from other machines: what is no commit is nothing for git's command line.
+  if (before === undefined || !repository || !isCommit(before) || !isCommit(after)) return `at ${harmless(short)}`
   if (before === after) return `between two runs of ${short}: not by a commit, so by the machine or by changes that were in none`
   const lines = await git(root, ['log', '--format=%h %s', `${before}..${after}`]).catch(() => undefined)
   if (lines === undefined) {
@@ -86,6 +88,10 @@ async function culprit(before: string | undefined, after: string | undefined, ro
     return `between ${before.slice(0, 7)} and ${short}; which commits are between cannot be told: ${why}`
   }
   const commits = lines.trim().split('\n').filter(Boolean)
-  if (commits.length === 1) return `at ${commits[0]}`
+  if (commits.length === 1) return `at ${harmless(commits[0]!)}`
   return `at one of ${commits.length} commits up to ${short} (git log ${before.slice(0, 7)}..${short})`
+}
+
+function isCommit(text: string): boolean {
+  return /^[0-9a-f]{40,64}$/.test(text)
 }

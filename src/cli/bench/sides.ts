@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
+import { parseDocument } from 'yaml'
 import type { Side } from '../../bench/report.ts'
 import { ShivError } from '../../core/errors.ts'
 import type { Plan, StartParams } from '../../wire/messages.ts'
@@ -39,7 +40,7 @@ export async function openHere(
   const plan = await planOf(stage, { ...params, path, services })
   const repository = await repositoryOf(root)
   await copyWorkingCopy(root, stage.root, repository)
-  await renameWorkspace(stage, plan.workspace.name, 0)
+  const own = await renameWorkspace(stage, plan.workspace.name, 0)
   const side: Side = {
     name: HERE,
     ...(repository?.commit !== undefined && { commit: repository.commit }),
@@ -48,7 +49,9 @@ export async function openHere(
     measuredAt: Date.now(),
   }
   const subject = { root, repository, plan, services: services.length > 0 ? services : plan.services.map(({ name }) => name) }
-  return { subject, here: { side, stage, plan: await planOf(stage, stage.ask(subject.services)) } }
+  const copy = await planOf(stage, stage.ask(subject.services))
+  checkIsApart(copy, own, plan)
+  return { subject, here: { side, stage, plan: copy } }
 }
 
 /** Another commit of the same folder. Throws BENCH_NOT_A_REPOSITORY, BENCH_UNKNOWN_COMMIT, and BENCH_SIDE when that commit cannot be run. */
@@ -65,8 +68,9 @@ export async function openCommit(stages: Stages, name: string, subject: Subject,
   const stage = stages.open(name, params)
   await copyCommit(root, stage.root, repository, commit)
   try {
-    await renameWorkspace(stage, subject.plan.workspace.name, 1)
+    const own = await renameWorkspace(stage, subject.plan.workspace.name, 1)
     const plan = await planOf(stage, stage.ask(subject.services))
+    checkIsApart(plan, own, subject.plan)
     return { side: { name, commit, measuredAt: Date.now() }, stage, plan }
   } catch (error) {
     if (!(error instanceof ShivError)) throw error
@@ -84,10 +88,25 @@ function planOf(stage: Stage, params: StartParams): Promise<Plan> {
   return stage.call<Plan>({ method: 'plan', params })
 }
 
-/** Two sides of one name would meet in a cluster, and with what the user runs there. */
-async function renameWorkspace({ root }: Stage, name: string, index: number): Promise<void> {
+/** Two sides of one name would meet in a cluster, and with what the user runs there. Returns the copy's name. */
+async function renameWorkspace({ root }: Stage, name: string, index: number): Promise<string> {
   const file = join(root, 'shiv.yaml')
-  const text = existsSync(file) ? await readFile(file, 'utf8') : 'name: ""\n'
+  const document = parseDocument(existsSync(file) ? await readFile(file, 'utf8') : '{}')
   const own = `${name.slice(0, 40).replace(/-+$/, '')}-b${process.pid.toString(36)}${index}`
-  await writeFile(file, text.replace(/^name:.*$/m, `name: ${own}`))
+  document.set('name', own)
+  await writeFile(file, String(document))
+  return own
+}
+
+/** What the bench ends, it ends with its data: that must be nobody's but the copy's. */
+function checkIsApart(copy: Plan, own: string, users: Plan): void {
+  if (copy.workspace.name === own && copy.namespace !== users.namespace) return
+  throw new ShivError(
+    `The copy that would be measured cannot be kept apart from ${users.workspace.name}: both are in ${copy.namespace}.`,
+    {
+      code: 'BENCH_NOT_APART',
+      exit: 2,
+      hint: 'take the namespace out of environments.local in shiv.yaml: a workspace has one of its own',
+    },
+  )
 }

@@ -68,11 +68,18 @@ function keep(client: KubeClient, place: LeasePlace, taken: Lease, mine: string,
   const stop = new AbortController()
   let lease = taken
   let renewedAt = performance.now()
+  /** An answer that was lost, or somebody who wrote a note on it, has made another version of what is still ours. */
+  const renewed = async (signal: AbortSignal): Promise<Lease | undefined> => {
+    const next = await write(client, place, lease, mine, signal)
+    if (next !== undefined) return next
+    const found = await readLease(client, place)
+    return found?.spec.holderIdentity === mine ? write(client, place, found, mine, signal) : undefined
+  }
   const renew = async (): Promise<void> => {
     while (!stop.signal.aborted) {
       await delay(RENEW_MS, undefined, { signal: stop.signal })
       // A network that stumbles is asked again; what lasts as long as the lease has lost it.
-      const next = await write(client, place, lease, mine, AbortSignal.timeout(RENEW_MS)).catch(() => lease)
+      const next = await renewed(AbortSignal.timeout(RENEW_MS)).catch(() => lease)
       if (next === undefined) return lost.abort(lockLost(place))
       if (next !== lease) renewedAt = performance.now()
       lease = next

@@ -5,11 +5,14 @@ import type { Source } from '../../engine/deploy/release.ts'
 /** Commits that a release names; of more than these the oldest are left out. */
 const MOST = 50
 const TIMEOUT_MS = 10_000
+const LOG = ['-c', 'log.showSignature=false', 'log']
 const FIELDS = '%H%x09%ct%x09%s'
 
 /** Reads what a folder's git says, by the user's own git; each thing that it cannot say is told in words. */
 export const sourceReader: SourceReader = {
-  async read(folder, last, environment) {
+  async read(folder, lastKnown, environment) {
+    // It comes from the cluster: what is no commit is nothing for git's command line.
+    const last = lastKnown !== undefined && /^[0-9a-f]{40,64}$/.test(lastKnown) ? lastKnown : undefined
     const git = async (...argv: string[]): Promise<string | undefined> => {
       const env = { ...environment, GIT_OPTIONAL_LOCKS: '0', LC_ALL: 'C' }
       const options = { cwd: folder, env, extendEnv: false, reject: false, timeout: TIMEOUT_MS, stdin: 'ignore' as const }
@@ -18,8 +21,8 @@ export const sourceReader: SourceReader = {
       return result.exitCode === 0 ? result.stdout : undefined
     }
     const [head, status, branch, shallow] = await Promise.all([
-      git('log', '-1', `--format=${FIELDS}`),
-      git('status', '--porcelain', '--', '.'),
+      git(...LOG, '-1', `--format=${FIELDS}`),
+      git('status', '--porcelain', '--untracked-files=normal', '--', '.'),
       git('symbolic-ref', '--short', '-q', 'HEAD'),
       git('rev-parse', '--is-shallow-repository'),
     ])
@@ -27,7 +30,7 @@ export const sourceReader: SourceReader = {
     if (newest === undefined) return { unknown: [await whyNothing(git)] }
     const unknown: string[] = []
     const since =
-      last === undefined ? undefined : parseCommits(await git('log', `-${MOST}`, `--format=${FIELDS}`, `${last}..HEAD`))
+      last === undefined ? undefined : parseCommits(await git(...LOG, `-${MOST}`, `--format=${FIELDS}`, `${last}..HEAD`))
     const isKnown = last === undefined || (await git('cat-file', '-e', `${last}^{commit}`)) !== undefined
     if (!isKnown) {
       const why =
@@ -44,7 +47,7 @@ export const sourceReader: SourceReader = {
       commitTime: newest.time,
       subject: newest.subject,
       ...(branch !== undefined && branch !== '' && { branch }),
-      isDirty: status !== undefined && status !== '',
+      isDirty: status !== '',
       ...(since !== undefined && isKnown && { since: since.map(({ commit, time }) => ({ commit, time })) }),
     }
     return { source, unknown }

@@ -98,10 +98,19 @@ export function servingRelease(history: Release[]): Release | undefined {
   return undefined
 }
 
-/** What a rollback without a number brings back: the newest that succeeded before the serving one and is another. */
+/** Whether the newest attempt ended half way, so that nobody knows which release the pods are of. */
+export function isUnsettled(history: Release[]): boolean {
+  const outcome = history.at(-1)?.outcome
+  return outcome !== undefined && outcome !== 'succeeded' && outcome !== 'rolled-back'
+}
+
+/**
+ * What a rollback without a number brings back: the newest that succeeded before the serving one and is another; after an attempt that ended half way,
+ * the newest that succeeded.
+ */
 export function releaseBefore(history: Release[]): Release | undefined {
   const serving = servingRelease(history)
-  if (serving === undefined) return undefined
+  if (serving === undefined || isUnsettled(history)) return serving
   const same = serving.restores ?? serving.revision
   return history
     .toReversed()

@@ -5,7 +5,7 @@ import { carryOut } from './carry-out.ts'
 import { check, resultOf } from './deploy.ts'
 import type { KubeObject } from '../../plan/types.ts'
 import { obstaclesOf } from './prepare.ts'
-import { type Release, releaseBefore, servingRelease } from './release.ts'
+import { type Release, isUnsettled, releaseBefore, servingRelease } from './release.ts'
 import type { DeployResult, RollbackParams } from './results.ts'
 import { onStage, sceneOf, type Stage } from './scene.ts'
 import { withoutMigrations } from './stages.ts'
@@ -36,7 +36,7 @@ export function rollbackService(shop: Workshop, params: RollbackParams, ask: Ask
 function chosen({ destination }: Stage, history: Release[], revision: number | undefined): Release {
   const { service, environment } = destination.target
   const release = revision === undefined ? releaseBefore(history) : history.find((one) => one.revision === revision)
-  const serving = servingRelease(history)
+  const serving = isUnsettled(history) ? undefined : servingRelease(history)
   if (release !== undefined && release.outcome === 'succeeded' && release.revision !== serving?.revision) return release
   const good = history.filter(({ outcome }) => outcome === 'succeeded').map((one) => one.revision)
   const why =
@@ -59,8 +59,12 @@ function chosen({ destination }: Stage, history: Release[], revision: number | u
 
 async function objectsOf({ cluster, drivers, caller, destination }: Stage, release: Release): Promise<KubeObject[]> {
   const objects = await cluster.objectsOf(release.revision)
-  const isThere = await drivers.registry.digest(release.image.reference, caller)
-  if (objects !== undefined && isThere !== undefined) return objects
+  // A registry that does not answer this machine is no reason against an emergency's rollback: the nodes may have the image.
+  const isThere = await drivers.registry.digest(release.image.reference, caller).then(
+    (digest) => digest !== undefined,
+    () => true,
+  )
+  if (objects !== undefined && isThere) return objects
   const what =
     objects === undefined
       ? 'what it applied is not kept any more'

@@ -44,6 +44,10 @@ describe('which release serves', () => {
     const back = [...history, release(4, 'succeeded', { kind: 'rollback', restores: 1 })]
     expect(releaseBefore(back)?.revision).toBe(3)
     expect(releaseBefore([release(1, 'succeeded'), release(2, 'succeeded', { kind: 'rollback', restores: 1 })])).toBeUndefined()
+    for (const outcome of ['interrupted', 'failed', 'abandoned', 'running'] as const) {
+      const halfWay = [release(1, 'succeeded'), release(2, 'succeeded'), release(3, outcome)]
+      expect(releaseBefore(halfWay)?.revision, `after one that is ${outcome}`).toBe(2)
+    }
   })
 })
 
