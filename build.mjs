@@ -31,7 +31,12 @@ const daemon = {
   banner: { js: "import { createRequire as requireOf } from 'node:module'\nconst require = requireOf(import.meta.url)" },
 }
 const bench = {
-  entryPoints: { 'bench/start': 'bench/start.ts', 'bench/reload': 'bench/reload.ts', 'bench/proxy': 'bench/proxy.ts' },
+  entryPoints: {
+    'bench/start': 'bench/start.ts',
+    'bench/reload': 'bench/reload.ts',
+    'bench/proxy': 'bench/proxy.ts',
+    'bench/live': 'bench/live.ts',
+  },
 }
 
 rmSync('dist.next', { recursive: true, force: true })
