@@ -150,6 +150,11 @@ export interface ReloadPort {
   apply(plan: Plan, order: ReloadOrder, context: RunContext): Promise<ReloadOutcome>
   /** What replicas hold now. */
   holdings(plan: Plan, service: string, context: RunContext): Promise<Holding[]>
+  /**
+   * Everything below a folder of one replica's container, by absolute path: what its image has there, but for what orders brought. Undefined
+   * when none can be asked. Absent where nothing is copied.
+   */
+  contents?(plan: Plan, service: string, folder: string, context: RunContext): Promise<ReadonlyMap<string, HeldFile> | undefined>
   /** Reads files in every replica and compares them with `expected`, hashes by absolute path in the container (empty: must not be there). */
   verify(plan: Plan, service: string, expected: ReadonlyMap<string, string>, context: RunContext): Promise<Verification[]>
 }
@@ -180,6 +185,15 @@ export interface BuiltStep {
   startMs: number
   ms: number
   isCached: boolean
+}
+
+/** A file of a container. */
+export interface HeldFile {
+  /** sha-256 in hex; empty where it cannot be read. */
+  hash: string
+  mode: number
+  /** Of a symbolic link: where it leads, as written. */
+  link?: string
 }
 
 /** Content-addressed images, and their way into a cluster's nodes. */

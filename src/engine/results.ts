@@ -113,6 +113,8 @@ export interface DependencyTailResult {
 export interface ReloadStatus {
   /** Every save is with every replica. */
   isCurrent: boolean
+  /** Something is installed in the replicas that their image has not: the next start builds it. */
+  isImageStale?: true
   /** What each should hold. */
   mark: string
   replicas: Holding[]

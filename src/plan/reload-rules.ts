@@ -93,8 +93,10 @@ function verdictOf(rule: ReloadRule, path: string, policy: ReloadPolicy, hasCont
   }
   if (rule.do === 'ignore') return { ...found, action: 'ignore', targets: [], why: rule.why ?? 'the rule says so' }
   if (policy.obstacle) return { ...found, action: policy.obstacle.do, targets: [], why: policy.obstacle.why }
-  const why = hasContainers ? (rule.why ?? IN_CONTAINERS[rule.do]) : IN_PROCESSES[rule.do]
+  const why = hasContainers ? (rule.why ?? IN_CONTAINERS[rule.do]) : inProcesses(rule)
   if (rule.do === 'image') return { ...found, action: 'image', targets: [], why }
+  if (rule.do === 'install' && hasContainers && !rule.inContainer)
+    return { ...found, action: 'image', targets: [], why: NO_CONTAINER }
   const targets = hasContainers ? targetsOf(rule, path) : []
   return { ...found, action: rule.do, targets, restart: rule.restart ?? policy.restart, why }
 }
@@ -102,19 +104,28 @@ function verdictOf(rule: ReloadRule, path: string, policy: ReloadPolicy, hasCont
 const IN_CONTAINERS = {
   sync: 'it goes into the running containers as it is',
   build: 'a command of this machine makes what the containers run',
-  install: 'a command inside the containers takes it in, and the image is stale from then on',
+  install: 'a command in a container beside them makes what the containers run with, and the image is stale until the next start',
   image: 'the rule says so',
 }
 
 const IN_PROCESSES = {
   sync: 'the working copy is what runs',
   build: 'what the preset prepares is made anew, and runs',
-  install: "its command runs in the service's folder, and what the preset prepares is made anew",
   image: 'there are no images here: what the preset prepares is made anew, and runs',
 }
 
+function inProcesses(rule: Exclude<ReloadRule, { do: 'ignore' }>): string {
+  if (rule.do !== 'install') return IN_PROCESSES[rule.do]
+  return rule.inContainer
+    ? IN_PROCESSES.build
+    : "its command runs in the service's folder, and what the preset prepares is made anew"
+}
+
+const NO_CONTAINER = 'the rule names no image and no folder that its command makes, so it is done where the image is built'
+
 function targetsOf(rule: Exclude<ReloadRule, { do: 'ignore' | 'image' }>, path: string): string[] {
   const own = rule.to === undefined ? [] : [posix.join(rule.to, path)]
+  if (rule.do === 'install' && rule.inContainer) return [...own, posix.join(rule.to, rule.inContainer.makes)]
   return rule.do === 'build' ? [...own, rule.sync.to] : own
 }
 

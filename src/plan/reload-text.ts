@@ -1,3 +1,4 @@
+import { posix } from 'node:path'
 import type { ReloadRestart, ReloadRule } from '../spec/reload-policy.ts'
 
 const SHOWN_GLOBS = 3
@@ -18,9 +19,14 @@ function globsText(globs: string[]): string {
   return more > 1 ? `${globs.slice(0, SHOWN_GLOBS).join(', ')} and ${more} more` : globs.join(', ')
 }
 
+function installText({ run, to, inContainer }: Extract<ReloadRule, { do: 'install' }>): string {
+  const by = `install by ${run.join(' ')}`
+  return inContainer ? `${by} in ${inContainer.image}, ${inContainer.makes} to ${posix.join(to, inContainer.makes)}` : by
+}
+
 function actionText(rule: ReloadRule): string {
   if (rule.do === 'ignore' || rule.do === 'image') return rule.do
   if (rule.do === 'sync') return `sync to ${rule.to}`
-  if (rule.do === 'install') return `sync to ${rule.to}, install by ${rule.run.join(' ')}`
+  if (rule.do === 'install') return installText(rule)
   return `build by ${rule.run.join(' ')}, ${rule.sync.from} to ${rule.sync.to}`
 }

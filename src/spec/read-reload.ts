@@ -27,8 +27,13 @@ function actionOf(rule: WrittenRule, to: string): ReloadAction {
   if (rule.do === 'ignore' || rule.do === 'image') return { do: rule.do }
   if (rule.do === 'sync') return { do: 'sync', to, ...restart }
   const run = wordsOf(rule.run ?? [])
-  if (rule.do === 'install') return { do: 'install', run, to, ...restart }
   const env = rule.env && Object.fromEntries(Object.entries(rule.env).map(([name, value]) => [name, String(value)]))
+  if (rule.do === 'install') {
+    const { image, makes, reads = [] } = rule
+    const inContainer = image !== undefined &&
+      makes !== undefined && { inContainer: { image, makes, reads, ...(env && { env }) } }
+    return { do: 'install', run, to, ...inContainer, ...restart }
+  }
   return {
     do: 'build',
     run,

@@ -12,13 +12,23 @@ const FIELDS: Record<string, { needed: string[]; allowed: string[] }> = {
   image: { needed: [], allowed: [] },
   sync: { needed: [], allowed: ['to', 'restart'] },
   build: { needed: ['run', 'sync'], allowed: ['run', 'env', 'image', 'sync', 'to', 'restart'] },
-  install: { needed: ['run'], allowed: ['run', 'to', 'restart'] },
+  install: { needed: ['run'], allowed: ['run', 'env', 'image', 'makes', 'reads', 'to', 'restart'] },
 }
 
 const EXAMPLES: Record<string, string> = {
   run: 'run: [npm, run, build]',
   sync: 'sync: { from: dist, to: /app/dist }',
   to: 'to: /app',
+  image: 'image: node:20-slim',
+  makes: 'makes: node_modules',
+}
+
+/** Fields that have no meaning without each other. */
+const OF_INSTALL: Record<string, string[]> = {
+  image: ['makes'],
+  makes: ['image'],
+  reads: ['image', 'makes'],
+  env: ['image', 'makes'],
 }
 
 /** A rule has what its `do` needs and nothing else. A preset knows where its own image holds the code, so it says so each time. */
@@ -27,15 +37,20 @@ export function checkRule(owner: 'preset' | 'service'): (rule: Fields, report: R
     const kind = FIELDS[String(rule['do'])]
     if (kind === undefined) return
     const isPlaced = owner === 'preset' && (rule['do'] === 'sync' || rule['do'] === 'install')
-    for (const field of isPlaced ? [...kind.needed, 'to'] : kind.needed) {
-      if (Object.hasOwn(rule, field)) continue
+    const missing = (field: string, needer: string) =>
       report([], {
         code: 'SPEC_MISSING_FIELD',
-        message: `"${field}" is missing: do: ${String(rule['do'])} needs it`,
+        message: `"${field}" is missing: ${needer} needs it`,
         hint: `add ${EXAMPLES[field]}`,
       })
+    for (const field of isPlaced ? [...kind.needed, 'to'] : kind.needed)
+      if (!Object.hasOwn(rule, field)) missing(field, `do: ${String(rule['do'])}`)
+    if (rule['do'] === 'install') {
+      const asked = Object.keys(OF_INSTALL).filter((field) => Object.hasOwn(rule, field))
+      const lacking = new Set(asked.flatMap((field) => OF_INSTALL[field]!).filter((field) => !Object.hasOwn(rule, field)))
+      for (const field of lacking) missing(field, `do: install in a container`)
     }
-    for (const field of ['run', 'env', 'image', 'sync', 'to', 'restart']) {
+    for (const field of ['run', 'env', 'image', 'makes', 'reads', 'sync', 'to', 'restart']) {
       if (!Object.hasOwn(rule, field) || kind.allowed.includes(field)) continue
       const takers = Object.keys(FIELDS).filter((name) => FIELDS[name]!.allowed.includes(field))
       report([field], {

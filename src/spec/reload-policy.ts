@@ -50,8 +50,22 @@ export type ReloadAction =
       to?: string
       restart?: ReloadRestart
     }
-  /** A command inside the running container, after its inputs were synced there: dependencies in place. The image is stale from then on. */
-  | { do: 'install'; run: string[]; to: string; restart?: ReloadRestart }
+  /**
+   * Dependencies in place. As processes, `run` is a command of the service's folder, unless `inContainer` is there. In pods that is what
+   * makes it possible; the image is stale from then on. The saved file itself goes below `to`.
+   */
+  | { do: 'install'; run: string[]; to: string; inContainer?: ContainerInstall; restart?: ReloadRestart }
+
+/** An install beside the running containers, whose outcome then goes into them. */
+export interface ContainerInstall {
+  /** `run` is done in a container of this image, in a folder that is there at `to` and holds nothing but what it reads. */
+  image: string
+  /** A folder that `run` makes, relative to `to`. In the running containers it takes the place of the one of that name. */
+  makes: string
+  /** Globs of what `run` reads of the service's folder beside the files of the rule. */
+  reads: string[]
+  env?: Record<string, string>
+}
 
 /** What a preset says of reload. Templates of a rule's words: `${service.name}`, which is filled when a service is resolved, and `${out}`. */
 export interface ReloadDefaults extends Partial<Pick<ReloadPolicy, 'restart' | 'overlap' | 'browser' | 'test'>> {

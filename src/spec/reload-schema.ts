@@ -31,12 +31,22 @@ const artefact = rule(z.string(), isArtefact, {
   hint: 'write it like dist, or like ${out}/app',
 }).meta({ minLength: 1 })
 
+const made = rule(z.string(), (path) => !path.includes('${') && isArtefact(path), {
+  code: 'SPEC_BAD_PATH',
+  message: (value) => `"${value}" is not a folder in the service's folder`,
+  hint: 'write it like node_modules, or like .venv',
+}).meta({ minLength: 1 })
+
 const ruleFields = {
   files: z.array(glob).min(1).describe("Globs of paths relative to this service's folder; the first rule that matches decides"),
   do: z.enum(['ignore', 'image', 'sync', 'build', 'install']),
-  run: command.describe('build: on this machine; install: inside the container').optional(),
-  env: z.record(envName, scalar).describe('Of run, on this machine').optional(),
-  image: text.describe('build: a container of this image runs it where this machine has no such program').optional(),
+  run: command.describe('build: on this machine; install: in the folder of the service, or in a container of image').optional(),
+  env: z.record(envName, scalar).describe('Of run').optional(),
+  image: text
+    .describe('build: a container of this image runs it where this machine has no such program; install: it runs there, for pods')
+    .optional(),
+  makes: made.describe('install: the folder that run makes, which goes into the containers in the place of theirs').optional(),
+  reads: z.array(glob).min(1).describe('install: what run reads beside the files of the rule').optional(),
   sync: closed({ from: artefact, to: mountPath }).describe('What run makes, and where it goes in the container').optional(),
   to: mountPath.describe("The folder of the container that stands for the service's folder").optional(),
   restart: restart.optional(),

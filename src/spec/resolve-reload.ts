@@ -37,7 +37,7 @@ export async function resolveReload(
     browser: browser ?? false,
     ...(test !== undefined && { test }),
     ...(workdir !== undefined && { workdir }),
-    rules: [...ownRules(draft, workdir), ...(await presetRules(draft, defaults))],
+    rules: [...ownRules(draft, workdir), ...(await presetRules(draft, defaults, build))],
   }
 }
 
@@ -79,13 +79,19 @@ function checkPlaces(draft: Draft, rule: WrittenRule, path: Path, workdir: strin
   }
 }
 
+const FOREIGN =
+  'only its Dockerfile knows how dependencies are installed: add a rule with do: install, image and makes, or let it build another image'
+
 /** Those of the preset that this service has, templates of its name filled. */
-async function presetRules(draft: Draft, defaults: ReloadDefaults | undefined): Promise<ReloadRule[]> {
+async function presetRules(draft: Draft, defaults: ReloadDefaults | undefined, build: BuildSpec): Promise<ReloadRule[]> {
   const from = `preset ${draft.data.language ?? 'container'}`
   const rules: ReloadRule[] = []
   for (const { when, ...rule } of defaults?.rules ?? []) {
     if (when !== undefined && !(await holds(draft, when))) continue
-    rules.push({ ...(named(rule, draft.data.name) as ReloadAction & { files: string[] }), from })
+    const mine = named(rule, draft.data.name) as ReloadAction & { files: string[]; why?: string }
+    // What is installed has to fit the image, and only that of the preset is known.
+    const isForeign = mine.do === 'install' && mine.inContainer !== undefined && build.kind !== 'preset'
+    rules.push({ ...(isForeign ? { do: 'image', files: mine.files, why: FOREIGN } : mine), from })
   }
   return rules
 }

@@ -29,7 +29,8 @@ describe('compileReload', () => {
     policy([
       rule(['*.md'], { do: 'ignore', why: 'words' }),
       rule(['lock'], { do: 'image' }),
-      rule(['deps'], { do: 'install', run: ['npm', 'ci'], to: '/app' }),
+      rule(['deps'], { do: 'install', run: ['npm', 'ci'], to: '/app', inContainer: { image: 'tool:1', makes: 'm', reads: [] } }),
+      rule(['bare'], { do: 'install', run: ['npm', 'ci'], to: '/app' }),
       rule(['src/**'], { do: 'build', run: ['make'], sync: { from: 'out', to: '/app/out' }, to: '/app' }),
       rule(['views/**'], { do: 'sync', to: '/app', restart: 'none' }),
     ]),
@@ -38,7 +39,16 @@ describe('compileReload', () => {
   test.each([
     ['README.md', { action: 'ignore', why: 'words', targets: [] }],
     ['lock', { action: 'image', targets: [] }],
-    ['deps', { action: 'install', targets: ['/app/deps'], restart: 'process' }],
+    [
+      'deps',
+      {
+        action: 'install',
+        targets: ['/app/deps', '/app/m'],
+        restart: 'process',
+        rule: 'deps → install by npm ci in tool:1, m to /app/m',
+      },
+    ],
+    ['bare', { action: 'image', targets: [], why: expect.stringContaining('names no image') }],
     [
       'src/a/b.ts',
       { action: 'build', targets: ['/app/src/a/b.ts', '/app/out'], rule: 'src/** → build by make, out to /app/out' },
@@ -185,16 +195,20 @@ describe('the rules of the presets', () => {
     expect((await builds({ 'cmd/api/main.go': '' }))[0]).toBe('./cmd/api')
   })
 
-  test('of Python: code goes as it is, dependencies make an image', async () => {
+  test('of Python: code goes as it is, dependencies are installed in place by pip, else make an image', async () => {
     const files = { 'service.yaml': 'name: api\nlanguage: python\n', 'requirements.txt': '' }
     expect(
       await verdicts(files, ['main.py', 'requirements.txt', 'tests/test_a.py', 'a/__pycache__/b.pyc', 'templates/a.html']),
     ).toEqual({
       'main.py': 'sync',
-      'requirements.txt': 'image',
+      'requirements.txt': 'install',
       'tests/test_a.py': 'ignore',
       'a/__pycache__/b.pyc': 'ignore',
       'templates/a.html': 'sync',
+    })
+    expect(await verdicts({ ...files, 'uv.lock': '' }, ['requirements.txt', 'uv.lock'])).toEqual({
+      'requirements.txt': 'image',
+      'uv.lock': 'image',
     })
   })
 

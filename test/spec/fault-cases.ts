@@ -318,6 +318,21 @@ export const CASES: FaultCase[] = [
     faults: ['SPEC_BAD_VALUE 5:41'],
   },
   {
+    title: 'installs in a container without what they make, and outside of the folder',
+    files: {
+      'service.yaml': `name: orders
+language: node
+reload:
+  rules:
+    - { files: [a], do: install, run: x, image: "x:1" }
+    - { files: [b], do: install, run: x, makes: m, reads: [c] }
+    - { files: [d], do: install, run: x, image: "x:1", makes: ../m }
+    - { files: [e], do: sync, makes: m }
+`,
+    },
+    faults: ['SPEC_MISSING_FIELD 5:7', 'SPEC_MISSING_FIELD 6:7', 'SPEC_BAD_PATH 7:63', 'SPEC_RULE_FIELD 8:38'],
+  },
+  {
     title: 'rules of a preset that are wrong',
     files: {
       'shiv.yaml': 'name: shop\n',

@@ -24,6 +24,7 @@ const PHASES: Loop['spans'][number]['name'][] = [
   'seen',
   'waited',
   'classified',
+  'installed',
   'built',
   'sent',
   'applied',
@@ -67,10 +68,12 @@ function whatHappened(loop: Loop): string {
     return 'no replica takes it now; those to come start with it'
   const replicas = `${loop.replicas} ${loop.replicas === 1 ? 'replica' : 'replicas'}`
   const hasRestarted = loop.spans.some(({ name }) => name === 'restarted')
+  const hasBuilt = loop.spans.some(({ name }) => name === 'built')
   const did: Record<Loop['action'], string> = {
     sync: `synced ${replicas}`,
     build: `built, synced ${replicas}`,
     restart: loop.spans.some(({ name, ms }) => name === 'built' && ms > 1) ? 'built' : '',
+    install: `installed, ${hasBuilt ? 'built, ' : ''}synced ${replicas}`,
     image: 'another image',
     plan: 'another plan',
     none: 'nothing',

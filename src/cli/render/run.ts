@@ -46,7 +46,19 @@ export function renderServices(services: ServiceStatus[], view: RunView): string
     indent: 2,
     header: view.style.dim,
   })
-  return ['', ...table, ...(view.wide ? renderReplicas(services, view) : renderCauses(services, view.style))]
+  return [
+    '',
+    ...table,
+    ...renderStale(services, view.style),
+    ...(view.wide ? renderReplicas(services, view) : renderCauses(services, view.style)),
+  ]
+}
+
+function renderStale(services: ServiceStatus[], style: Style): string[] {
+  const stale = services.filter(({ reload }) => reload?.isImageStale)
+  return stale.map(({ name }) =>
+    style.yellow(`  ${name}: its image is stale, since dependencies were installed in place: the next shiv start builds it`),
+  )
 }
 
 /** The table of databases. */

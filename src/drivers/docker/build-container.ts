@@ -83,7 +83,12 @@ async function ensure(engine: Engine, name: string, build: ContainerBuild, home:
       Env: [`HOME=${CACHE}`, `GOPATH=${CACHE}/go`],
       Labels: { [WORKSPACE_LABEL]: build.workspace, [ownerLabel]: 'build' },
       HostConfig: {
-        Binds: [`${build.workspace}:${build.workspace}:ro`, `${build.out}:${build.out}`, `${cache}:${CACHE}`],
+        Binds: [
+          `${build.workspace}:${build.workspace}:ro`,
+          `${build.out}:${build.out}`,
+          `${cache}:${CACHE}`,
+          ...(build.mounted ? [`${build.mounted.from}:${build.mounted.to}`] : []),
+        ],
         Init: true,
         AutoRemove: true,
         CapDrop: ['ALL'],
@@ -126,8 +131,8 @@ async function remove(engine: Engine, id: string): Promise<void> {
   )
 }
 
-function nameOf({ image, workspace, out }: ContainerBuild): string {
-  return `shiv-build-${hashOf([image, workspace, out].join('\0'))}`
+function nameOf({ image, workspace, out, mounted }: ContainerBuild): string {
+  return `shiv-build-${hashOf([image, workspace, out, mounted?.to ?? ''].join('\0'))}`
 }
 
 function hashOf(text: string): string {

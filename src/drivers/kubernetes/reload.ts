@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { ReloadOrder, ReloadPort, ReplicaOutcome, RunContext, Verification } from '../../engine/ports.ts'
 import type { Plan } from '../../plan/types.ts'
 import { tellingLine } from '../../core/telling-line.ts'
@@ -10,6 +11,7 @@ import type { Pod } from './objects.ts'
 import type { Observer } from './observer.ts'
 import { containerLog } from './problem.ts'
 import { type Ground, type Site, type Sites, createSites, groundOf, isInBackOff } from './reload-channels.ts'
+import { readContents } from './reload-contents.ts'
 import { type OverlayKeeper, createOverlayKeeper } from './reload-overlay.ts'
 import { replicasOf } from './state.ts'
 
@@ -34,6 +36,9 @@ interface Attached extends ReloadSession {
 
 /** How long a service that tells nothing of its health may take. */
 const STARTUP_SECONDS = 60
+/** A pod that is replaced is there again after so long, as a rule. */
+const CONTENTS_PATIENCE_MS = 20_000
+const CONTENTS_PAUSE_MS = 200
 
 /** Hot reload of pods. `session` finds or makes the watch of a run. */
 export function createKubernetesReload(session: (plan: Plan, context: RunContext) => Promise<ReloadSession>): KubernetesReload {
@@ -100,6 +105,22 @@ export function createKubernetesReload(session: (plan: Plan, context: RunContext
         })),
         ...sites.unreachable(service).map(({ metadata }) => ({ replica: metadata.name, mark: undefined, sequence: undefined })),
       ]
+    },
+
+    async contents(plan, service, folder, context) {
+      const run = await runOf(plan, context)
+      const end = performance.now() + CONTENTS_PATIENCE_MS
+      for (;;) {
+        const image = groundOf(run.observer.view(), service)?.image
+        for (const site of run.sites.of(service).filter(({ container }) => container.image === image)) {
+          // One that ends meanwhile is not the last.
+          const found = await readContents(run.client, site, folder, context.signal).catch(() => undefined)
+          if (found !== undefined) return found
+        }
+        context.signal.throwIfAborted()
+        if (performance.now() > end) return undefined
+        await delay(CONTENTS_PAUSE_MS, undefined, { signal: context.signal })
+      }
     },
 
     async verify(plan, service, expected, context) {

@@ -2,7 +2,7 @@ import { isAbsolute, join } from 'node:path'
 import { harmless } from '../../core/harmless.ts'
 import { ShivError } from '../../core/errors.ts'
 import type { ServicePlan } from '../../plan/types.ts'
-import type { BuildRule } from './reloader-parts.ts'
+import type { BuildRule } from './rule-types.ts'
 
 /** Runs a command of this machine to its end, without a shell. Resolves also when it fails; `lines` are the last that it wrote. */
 export type HostCommand = (
@@ -19,6 +19,8 @@ export interface ContainerBuild {
   workspace: string
   /** Folder for artefacts, in the container at its own path. */
   out: string
+  /** A folder of this machine that is somewhere else in the container. */
+  mounted?: { from: string; to: string }
   cwd: string
   env: Record<string, string>
   /** Of the caller, for DOCKER_HOST and the like; nothing of it reaches the container. */
@@ -82,14 +84,27 @@ export function buildFailed(service: ServicePlan, argv: string[], result: { code
   })
 }
 
-/** An install that failed, with its last lines. */
-export function installFailed(service: ServicePlan, argv: string[], result: { code: number; lines: string[] }): ShivError {
+/** An install that failed, with its last lines. `whole`: a command that shows more; by default the install itself. */
+export function installFailed(
+  service: ServicePlan,
+  argv: string[],
+  result: { code: number; lines: string[] },
+  whole = `cd ${service.root} && ${argv.join(' ')}`,
+): ShivError {
   const said = isToolMissing(result) ? [`${argv[0]} is not on PATH`] : result.lines
   const lines = said.map((line) => harmless(line)).filter((line) => line.trim() !== '')
   return new ShivError(`What ${service.name} depends on could not be installed; the version before goes on serving.`, {
     code: 'RELOAD_INSTALL_FAILED',
     evidence: lines.slice(-20),
-    hint: `mend it and save, or see it whole: cd ${service.root} && ${argv.join(' ')}`,
+    hint: `mend it and save, or see it whole: ${whole}`,
+  })
+}
+
+/** What was installed cannot be compared with what the containers have. */
+export function nobodyToAsk(service: ServicePlan, folder: string): ShivError {
+  return new ShivError(`What ${service.name} depends on is not brought: no replica can say what it has in ${folder}.`, {
+    code: 'RELOAD_INSTALL_FAILED',
+    hint: `shiv status tells what its replicas lack; the next save tries again`,
   })
 }
 

@@ -1,3 +1,4 @@
+import type { HeldFile } from '../ports.ts'
 import type { KeptState, Survey } from './reloader-parts.ts'
 import { OverlayBook } from './overlay-book.ts'
 
@@ -9,6 +10,10 @@ export class Ledger {
   readonly book = new OverlayBook()
   /** Indices of build rules whose artefact is in the book. */
   readonly built = new Set<number>()
+  /** By the index of an install rule, the folder of the containers that holds what it made, and of what it was made: their image is stale. */
+  readonly installed = new Map<number, { folder: string; inputs: string }>()
+  /** What the image has in such a folder, by absolute path. */
+  readonly imageOf = new Map<string, ReadonlyMap<string, HeldFile>>()
   /** Paths that replicas have had from the working copy since their image was made. */
   readonly taken = new Set<string>()
   /** Saves that asked for the run to be made anew, which failed: what runs is of before them until it succeeds. */
@@ -28,7 +33,7 @@ export class Ledger {
     this.brought = new Map(Object.entries(survey))
     // A pod whose image stays the same goes on with what it was given: what was taken back meanwhile is brought once more.
     for (const path of takenBack) this.brought.set(path, HELD_BY_REPLICAS)
-    for (const set of [this.built, this.taken, this.unmade]) set.clear()
+    for (const set of [this.built, this.installed, this.imageOf, this.taken, this.unmade]) set.clear()
     this.book.clear()
     this.mark = ''
   }
@@ -61,6 +66,7 @@ export class Ledger {
 
   get kept(): KeptState {
     const { base, mark, sequence } = this
-    return { version: 1, base, built: [...this.built], taken: [...this.taken], mark, sequence }
+    const installed = [...this.installed].map(([rule, { folder, inputs }]) => ({ rule, inputs, paths: this.book.below(folder) }))
+    return { version: 1, base, built: [...this.built], installed, taken: [...this.taken], mark, sequence }
   }
 }

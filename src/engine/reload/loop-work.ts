@@ -3,7 +3,7 @@ import type { Verdict } from '../../plan/reload-rules.ts'
 import type { ReloadRestart } from '../../spec/reload-policy.ts'
 import type { ReloadOutcome } from '../ports.ts'
 import type { LoopAction } from './loop.ts'
-import type { BuildRule, InstallRule } from './reloader-parts.ts'
+import type { BuildRule, InstallRule } from './rule-types.ts'
 
 export interface Judged {
   path: string
@@ -20,22 +20,22 @@ export interface Work {
 }
 
 /**
- * The strongest of what is asked for: another Plan above another image, above a build, above a copy. `restart` is the policy's own;
- * `isPrepared`: the working copy itself runs, where installing is a command of this machine.
+ * The strongest of what is asked for: another Plan above another image, above an install, a build, a copy. `restart` is the policy's own.
  */
-export function workOf(verdicts: Judged[], restart: ReloadRestart, isPrepared: boolean): Work {
+export function workOf(verdicts: Judged[], restart: ReloadRestart): Work {
   const of = (action: Verdict['action']) => verdicts.filter(({ verdict }) => verdict.action === action)
   const remarks = [
     ...of('unmatched').map(({ path, verdict }) => `${path}: ${verdict.why}`),
-    ...(isPrepared ? [] : of('install')).map(
-      ({ path }) => `${path}: nothing is installed inside containers yet, so another image is built`,
-    ),
+    ...of('image')
+      .filter(({ verdict }) => verdict.decidedBy?.do === 'install')
+      .map(({ path, verdict }) => `${path}: ${verdict.why}`),
   ]
   const builds = [...new Set(of('build').map(({ verdict }) => verdict.decidedBy as BuildRule))]
   const installs = [...new Set(of('install').map(({ verdict }) => verdict.decidedBy as InstallRule))]
   const action: LoopAction =
     (of('plan').length > 0 && 'plan') ||
-    (of('image').length + of('install').length > 0 && 'image') ||
+    (of('image').length > 0 && 'image') ||
+    (installs.length > 0 && 'install') ||
     (builds.length > 0 && 'build') ||
     (of('sync').length > 0 && 'sync') ||
     'none'
@@ -57,7 +57,7 @@ export function madeAnew(action: Work['action'], isPrepared: boolean): 'plan' | 
 
 /** Whether a save changes what replicas hold, without another image or Plan. */
 export function goesInPlace({ action }: Verdict): boolean {
-  return action === 'sync' || action === 'build'
+  return action === 'sync' || action === 'build' || action === 'install'
 }
 
 /** Where the saved file itself goes in the container; undefined where only what is made of it goes there. */

@@ -1,10 +1,20 @@
 import type { ErrorShape } from '../../core/errors.ts'
 
 /** What one loop did with a save. `none`: nothing that runs was concerned. */
-export type LoopAction = 'sync' | 'build' | 'image' | 'plan' | 'restart' | 'none'
+export type LoopAction = 'sync' | 'build' | 'install' | 'image' | 'plan' | 'restart' | 'none'
 
 /** The phases of a loop, in their order; not every loop has all of them. */
-export type LoopPhase = 'seen' | 'waited' | 'classified' | 'built' | 'sent' | 'applied' | 'restarted' | 'ready' | 'served'
+export type LoopPhase =
+  | 'seen'
+  | 'waited'
+  | 'classified'
+  | 'installed'
+  | 'built'
+  | 'sent'
+  | 'applied'
+  | 'restarted'
+  | 'ready'
+  | 'served'
 
 /** One edit, from the save to the first answer of the new code. */
 export interface Loop {

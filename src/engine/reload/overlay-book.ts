@@ -2,7 +2,8 @@ import { realpathSync, statSync } from 'node:fs'
 import { join, posix } from 'node:path'
 import { ShivError } from '../../core/errors.ts'
 import { createHash } from 'node:crypto'
-import type { Overlay, OverlayFile } from '../ports.ts'
+import type { HeldFile, Overlay, OverlayFile } from '../ports.ts'
+import { installedDifference } from './installed-files.ts'
 import { hashFile, SourceTree } from './source-tree.ts'
 
 /** Everything that a service's replicas must hold beyond their image; grows by edits until the image is made anew. */
@@ -53,6 +54,37 @@ export class OverlayBook {
     const tree = this.artefacts.get(from) ?? new SourceTree(from, () => false)
     this.artefacts.set(from, tree)
     for (const path of tree.scan()) await this.take(tree, path, posix.join(to, path))
+  }
+
+  /**
+   * Takes what was installed for a folder of the container, as far as it differs from what the image has there, and notes what is there no more.
+   * `image`: by absolute path.
+   */
+  async takeInstalled(from: string, to: string, image: ReadonlyMap<string, HeldFile>): Promise<void> {
+    const made = new SourceTree(from, () => false)
+    made.scan()
+    const below = new Map([...image].map(([path, file]) => [posix.relative(to, path), file]))
+    const { taken, gone } = await installedDifference(made, below, new Set(this.below(to)))
+    for (const path of taken) await this.take(made, path, posix.join(to, path))
+    for (const path of gone) this.files.set(posix.join(to, path), GONE)
+    // A folder that is there again.
+    for (const path of made.files.keys())
+      for (let at = posix.dirname(path); at !== '.'; at = posix.dirname(at))
+        if (this.files.get(posix.join(to, at)) === GONE) this.files.delete(posix.join(to, at))
+  }
+
+  /** Takes of what was installed before these paths again. False when it is not there any more. */
+  async recallInstalled(from: string, to: string, paths: string[]): Promise<boolean> {
+    if (statSync(from, { throwIfNoEntry: false })?.isDirectory() !== true) return false
+    const made = new SourceTree(from, () => false)
+    made.scan()
+    for (const path of paths) await this.take(made, path, posix.join(to, path))
+    return true
+  }
+
+  /** Paths in a folder of the container, relative to it. */
+  below(folder: string): string[] {
+    return [...this.files.keys()].filter((path) => path.startsWith(`${folder}/`)).map((path) => posix.relative(folder, path))
   }
 
   clear(): void {

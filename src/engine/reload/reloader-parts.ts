@@ -1,8 +1,8 @@
 import type { Log } from '../../core/log.ts'
 import type { ServicePlan } from '../../plan/types.ts'
 import type { Verdict } from '../../plan/reload-rules.ts'
-import type { ReloadRule } from '../../spec/reload-policy.ts'
-import type { ReloadOrder, ReloadOutcome, Watcher } from '../ports.ts'
+import type { HeldFile, ReloadOrder, ReloadOutcome, Watcher } from '../ports.ts'
+import type { BuildRule, ContainerInstallRule, InstallRule } from './rule-types.ts'
 import type { Loop, LoopTrace } from './loop.ts'
 
 /** The rules of one service, asked with paths relative to its folder. */
@@ -20,6 +20,12 @@ export interface ReloaderParts {
   build(service: ServicePlan, rule: BuildRule, signal: AbortSignal): Promise<void>
   /** Runs what an install rule says in the service's folder; throws RELOAD_INSTALL_FAILED. Only where the working copy itself runs. */
   install(service: ServicePlan, rule: InstallRule, signal: AbortSignal): Promise<void>
+  /** Does an install rule beside the running containers, of these files of the service; throws RELOAD_INSTALL_FAILED, and then what was made before stays. */
+  installBeside(service: ServicePlan, rule: ContainerInstallRule, paths: string[], signal: AbortSignal): Promise<void>
+  /** The folder of this machine that holds what it made. */
+  installedAt(service: ServicePlan, rule: ContainerInstallRule): string
+  /** What a folder of a service's containers holds, by absolute path. Throws RELOAD_INSTALL_FAILED when no replica can be asked. */
+  contents(service: ServicePlan, folder: string, signal: AbortSignal): Promise<ReadonlyMap<string, HeldFile>>
   /** Absolute path of a build rule's artefact. */
   artefact(service: ServicePlan, rule: BuildRule): string
   /** The runtime runs the working copy: nothing is copied, and its own preparation stands for build, install and image. */
@@ -54,10 +60,6 @@ export interface Begun {
 /** Stamps by path. */
 export type Survey = Record<string, string>
 
-export type BuildRule = Extract<ReloadRule, { do: 'build' }>
-
-export type InstallRule = Extract<ReloadRule, { do: 'install' }>
-
 /** What the next daemon must know to find out what was edited while none watched. */
 export interface KeptState {
   version: 1
@@ -69,6 +71,8 @@ export interface KeptState {
   sequence: number
   /** Indices of build rules whose artefact is in the overlay. */
   built: number[]
+  /** By index of an install rule, the paths of its folder that are in the overlay, relative to that folder, and what it was made of. */
+  installed?: { rule: number; inputs: string; paths: string[] }[]
   /** Of the last order that every replica took. */
   mark: string
 }

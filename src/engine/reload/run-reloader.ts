@@ -4,7 +4,7 @@ import { writeFileAtomic } from '../../core/atomic-file.ts'
 import { toErrorShape } from '../../core/errors.ts'
 import type { Log } from '../../core/log.ts'
 import type { Plan, ServicePlan } from '../../plan/types.ts'
-import type { ReloadOrder, ReloadOutcome, RunContext, Runtime, Watcher } from '../ports.ts'
+import type { HeldFile, ReloadOrder, ReloadOutcome, RunContext, Runtime, Watcher } from '../ports.ts'
 import {
   artefactOf,
   type BuildContainers,
@@ -13,6 +13,7 @@ import {
   type HostCommand,
   installFailed,
   isToolMissing,
+  nobodyToAsk,
   serviceEnvironment,
   targetEnvironment,
 } from './build-step.ts'
@@ -21,8 +22,10 @@ import { LoopTrace, saveTime, type Loop } from './loop.ts'
 import type { ReloadStatus, VerifyResult } from '../results.ts'
 import type { TestRunner } from './test-runner.ts'
 import { loopFile, openLoopLog, type LoopLog } from './loop-log.ts'
+import { installBeside, installedAt } from './installs.ts'
 import type { Ledger } from './ledger.ts'
-import type { Begun, BuildRule, InstallRule, KeptState, SourceRules, Survey } from './reloader-parts.ts'
+import type { Begun, KeptState, SourceRules, Survey } from './reloader-parts.ts'
+import type { BuildRule, ContainerInstallRule, InstallRule } from './rule-types.ts'
 import { ServiceReloader } from './service-reloader.ts'
 
 /** What reloading needs of the run and of the machine around it. */
@@ -162,6 +165,7 @@ export class RunReloader {
       return [
         name,
         {
+          ...(service.isImageStale && { isImageStale: true }),
           isCurrent: service.isCurrent && replicas.every(({ mark }) => holds(mark, service.currentMark)),
           mark: service.currentMark,
           replicas,
@@ -221,6 +225,9 @@ export class RunReloader {
         rules: await parts.rules(service, plan),
         build: (service, rule, signal) => this.build(service, rule, signal),
         install: (service, rule, signal) => this.install(service, rule, signal),
+        installBeside: (service, rule, paths, signal) => this.installBeside(service, rule, paths, signal),
+        installedAt: (service, rule) => installedAt(rule, this.outFolder(service)),
+        contents: (service, folder, signal) => this.contents(service, folder, signal),
         artefact: (service, rule) => artefactOf(service, rule, this.outFolder(service)),
         prepare:
           reload.prepare &&
@@ -299,6 +306,25 @@ export class RunReloader {
     const result = await this.parts.command(run, { cwd: service.root, env, signal })
     signal.throwIfAborted()
     if (result.code !== 0) throw installFailed(service, run, result)
+  }
+
+  private async installBeside(
+    service: ServicePlan,
+    rule: ContainerInstallRule,
+    paths: string[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { environment } = this.parts.context(signal)
+    const workspace = this.plan.workspace.root
+    const place = { workspace, out: this.outFolder(service), environment, signal }
+    await installBeside(service, rule, paths, await this.parts.containers(), place)
+  }
+
+  private async contents(service: ServicePlan, folder: string, signal: AbortSignal): Promise<ReadonlyMap<string, HeldFile>> {
+    const { reload } = this.parts.runtime
+    const found = await reload!.contents?.(this.plan, service.name, folder, this.parts.context(signal))
+    if (found === undefined) throw nobodyToAsk(service, folder)
+    return found
   }
 
   /** Apart from the embedded runtime's own artefacts: these are for the cluster's nodes. */

@@ -12,7 +12,8 @@ import { OneWatch } from './one-watch.ts'
 import { Retry } from './retry.ts'
 import { pauseFor } from './settle.ts'
 import { goesInPlace, madeAnew, notReady, ownTarget, workOf, type Judged, type Work } from './loop-work.ts'
-import type { BuildRule, KeptState, ReloaderParts, Survey } from './reloader-parts.ts'
+import { Making } from './making.ts'
+import type { KeptState, ReloaderParts, Survey } from './reloader-parts.ts'
 import { chainMark, SourceTree } from './source-tree.ts'
 
 /** So long a service may take to become ready before a newer save overtakes it; twice as long after each that was, so that one comes through. */
@@ -21,6 +22,9 @@ const PATIENCE_MS = 1_000
 const MOST_OVERTAKEN = 3
 /** What a loop waits for the one before it is told apart from what its own classifying takes. */
 const WAITED_MS = 2
+const STALE = 'its image is stale: the next shiv start builds it with what was installed'
+/** Package managers write their files one after the other, and an install takes seconds. */
+const INSTALL_PAUSE_MS = 50
 /** Writing that goes on and on is looked at all the same. */
 const LONGEST_SETTLE_MS = 1_000
 
@@ -38,8 +42,9 @@ export class ServiceReloader {
   private current = new AbortController()
   private isPaused = true
   private readonly retry: Retry
-  /** Could not be read when they were last wanted. */
-  private unread: string[] = []
+  private readonly making: Making
+  /** Could not be read when they were last wanted, or were saved with what could not be made: the next loop takes them up. */
+  private left: string[] = []
   /** The last order did not reach everybody, or was given up: it is due again. */
   private isDue = false
   /** Saved since the working copy was last prepared; undefined before that is known. */
@@ -59,6 +64,7 @@ export class ServiceReloader {
     this.service = service
     this.parts = parts
     this.tree = new SourceTree(service.root, parts.rules.isIgnored)
+    this.making = new Making(parts, this.ledger, this.tree)
     this.retry = new Retry(() => this.pump(), parts.retryMs)
   }
 
@@ -73,17 +79,13 @@ export class ServiceReloader {
     this.ledger.rebase(survey)
     this.owed = undefined
     this.isDue = false
-    this.unread = []
+    this.left = []
   }
 
   /** Takes up what an earlier daemon kept: what differs from its base was edited since the image was made. */
   async recall(kept: KeptState): Promise<void> {
     this.ledger.recall(kept, (path) => this.tree.files.has(path))
-    const rules = this.service.reload?.rules ?? []
-    for (const index of kept.built) {
-      const rule = rules[index]
-      if (rule?.do === 'build') await this.ledger.book.takeArtefact(this.parts.artefact(this.service, rule), rule.sync.to)
-    }
+    await this.making.recall(this.service, kept)
   }
 
   /** Begins to watch, and brings what was edited meanwhile. */
@@ -157,6 +159,11 @@ export class ServiceReloader {
     return { expected, beyond: new Set(overlay.keys()) }
   }
 
+  /** Something is installed that the image has not. */
+  get isImageStale(): boolean {
+    return this.ledger.installed.size > 0
+  }
+
   get isCurrent(): boolean {
     return !this.hasWork && this.turn === undefined && this.ledger.unmade.size === 0
   }
@@ -212,7 +219,7 @@ export class ServiceReloader {
     const begun = now()
     const fresh = await this.settled(heard)
     const isNews = fresh.length > 0 || this.owed !== undefined
-    const changed = [...new Set([...(this.owed?.paths ?? []), ...this.unread, ...fresh])]
+    const changed = [...new Set([...(this.owed?.paths ?? []), ...this.left, ...fresh])]
     if (isNews) this.retry.reset()
     if (changed.length === 0 && !this.isDue) return false
     for (const path of changed) this.unprepared?.add(path)
@@ -221,7 +228,7 @@ export class ServiceReloader {
     const trace = new LoopTrace(savedAt, seenAt)
     if (begun - seenAt > WAITED_MS) trace.passed('waited', begun)
     const verdicts = changed.map((path) => ({ path, verdict: this.parts.rules.verdict(path) }))
-    const work = workOf(verdicts, this.service.reload?.restart ?? 'process', this.parts.prepare !== undefined)
+    const work = workOf(verdicts, this.service.reload?.restart ?? 'process')
     trace.passed('classified')
     const files = verdicts.filter(({ verdict }) => verdict.action !== 'ignore').map(({ path }) => path)
     const forRun = madeAnew(work.action, this.parts.prepare !== undefined)
@@ -241,7 +248,9 @@ export class ServiceReloader {
       await this.bring(verdicts, work, trace, files, signal)
     } catch (error) {
       this.isDue = true
-      if (signal.aborted) this.owed = { paths: changed, savedAt, seenAt }
+      // The other file came while it was installed.
+      const isHalf = work.installs.length > 0 && this.pending.size > 0
+      if (signal.aborted || isHalf) this.owed = { paths: changed, savedAt, seenAt }
       else this.tellFailure(trace, files, work, toErrorShape(error), isNews)
     }
     return true
@@ -253,13 +262,17 @@ export class ServiceReloader {
     const fresh = new Set(this.isComplete ? this.tree.refresh(heard) : this.tree.scan())
     this.isComplete = true
     const end = now() + LONGEST_SETTLE_MS
-    for (let pause = pauseFor(fresh, known, this.tree); pause > 0 && now() < end; pause = this.isWritingOn() ? pause : 0) {
-      await delay(pause)
-      const more = [...fresh, ...this.pending.keys()]
-      this.pending.clear()
-      for (const path of this.tree.refresh(more)) fresh.add(path)
-    }
+    for (let pause = pauseFor(fresh, known, this.tree); pause > 0 && now() < end; pause = this.isWritingOn() ? pause : 0)
+      await this.gather(fresh, pause)
+    if ([...fresh].some((path) => this.parts.rules.verdict(path).action === 'install')) await this.gather(fresh)
     return [...fresh].filter((path) => !this.ledger.isBrought(path, this.tree.files.get(path)?.stamp))
+  }
+
+  private async gather(fresh: Set<string>, pauseMs = INSTALL_PAUSE_MS): Promise<void> {
+    await delay(pauseMs)
+    const more = [...fresh, ...this.pending.keys()]
+    this.pending.clear()
+    for (const path of this.tree.refresh(more)) fresh.add(path)
   }
 
   /** More was heard during the pause, or git says that it is not done. */
@@ -270,14 +283,11 @@ export class ServiceReloader {
   private async bring(verdicts: Judged[], work: Work, trace: LoopTrace, files: string[], signal: AbortSignal): Promise<void> {
     // A build is not given up for a newer save: one that is overtaken again and again would never end.
     this.phase = 'idle'
-    const isBuilt = this.parts.prepare !== undefined || work.builds.length > 0
-    if (this.parts.prepare) {
-      for (const rule of work.installs) await this.parts.install(this.service, rule, signal)
-      await this.parts.prepare(this.service, signal, this.unprepared)
-      this.unprepared = new Set()
-    } else for (const rule of work.builds) await this.buildOne(rule, signal)
-    if (isBuilt) trace.passed('built')
-    const refused = this.parts.prepare ? [] : await this.takeAll(verdicts)
+    this.left = verdicts.map(({ path }) => path)
+    await this.making.make(this.service, work, { trace, signal, changed: this.unprepared })
+    this.unprepared = new Set()
+    this.left = this.parts.prepare ? [] : await this.making.takeAll(verdicts)
+    const refused = this.left.map((path) => `${path}: it cannot be read`)
     const mark = this.parts.prepare ? chainMark(this.ledger.mark, files, this.tree) : this.ledger.book.mark
     // Where files are copied, a newer save overtakes until they are in place; a restart that has begun ends first.
     this.phase = this.parts.prepare ? 'applied' : 'early'
@@ -306,27 +316,6 @@ export class ServiceReloader {
     await this.keep()
   }
 
-  private async buildOne(rule: BuildRule, signal: AbortSignal): Promise<void> {
-    await this.parts.build(this.service, rule, signal)
-    await this.ledger.book.takeArtefact(this.parts.artefact(this.service, rule), rule.sync.to)
-    this.ledger.built.add(this.service.reload!.rules.indexOf(rule))
-  }
-
-  /** Returns the files that cannot be read, as the user must see them. */
-  private async takeAll(verdicts: Judged[]): Promise<string[]> {
-    const refused: string[] = []
-    this.unread = []
-    for (const { path, verdict } of verdicts) {
-      if (goesInPlace(verdict)) this.ledger.taken.add(path)
-      const target = ownTarget(verdict)
-      if (target === undefined) continue
-      if (await this.ledger.book.take(this.tree, path, target)) continue
-      this.unread.push(path)
-      refused.push(`${path}: it cannot be read`)
-    }
-    return refused
-  }
-
   private async conclude(
     trace: LoopTrace,
     files: string[],
@@ -340,6 +329,7 @@ export class ServiceReloader {
     )
     const remarks = [
       ...work.remarks,
+      ...(work.action === 'install' && !this.parts.prepare ? [STALE] : []),
       ...unmade,
       ...refused,
       ...new Set(outcome.replicas.flatMap(({ refused = [] }) => refused.map(({ path, cause }) => `${path}: ${cause}`))),

@@ -28,7 +28,8 @@ note_module() {
 delete_all() {
   if "$_busybox" xargs -0 "$_busybox" rm -f -- <"$1" 2>/dev/null; then return; fi
   while IFS= read -r -d '' _path; do
-    if ! is_there "$_path" || is_folder "$_path"; then continue; fi
+    if is_folder "$_path"; then clear_folder "$_path"; continue; fi
+    if ! is_there "$_path"; then continue; fi
     _cause=$("$_busybox" rm -f -- "$_path" 2>&1) || refuse "$_cause" "$_path"
   done <"$1"
 }
@@ -56,11 +57,12 @@ move_all() {
   done
 }
 
+# Removes a folder that holds no file, with the folders in it.
+clear_folder() { "$_busybox" find "$1" -depth -type d -exec "$_busybox" rmdir -- {} ';' 2>/dev/null; }
+
 # A folder that holds no file is no obstacle.
 move_one() {
-  if is_folder "$2"; then
-    "$_busybox" find "$2" -depth -type d -exec "$_busybox" rmdir -- {} ';' 2>/dev/null
-  fi
+  if is_folder "$2"; then clear_folder "$2"; fi
   if is_folder "$2"; then _cause='it is a folder'; return 1; fi
   _cause=$("$_busybox" mv -f -T -- "$1" "$2" 2>&1)
 }

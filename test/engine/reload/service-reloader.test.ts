@@ -8,7 +8,8 @@ import type { ReloadOrder, ReloadOutcome, WatchOptions } from '../../../src/engi
 import { now, type Loop } from '../../../src/engine/reload/loop.ts'
 import { hashText } from '../../../src/engine/reload/source-tree.ts'
 import type { Verdict } from '../../../src/plan/reload-rules.ts'
-import type { BuildRule, KeptState, ReloaderParts } from '../../../src/engine/reload/reloader-parts.ts'
+import type { KeptState, ReloaderParts } from '../../../src/engine/reload/reloader-parts.ts'
+import type { BuildRule } from '../../../src/engine/reload/rule-types.ts'
 import { ServiceReloader } from '../../../src/engine/reload/service-reloader.ts'
 import type { ServicePlan } from '../../../src/plan/types.ts'
 
@@ -63,6 +64,9 @@ function make(parts: Partial<ReloaderParts> = {}, rules: Record<string, Verdict>
     rules: { isIgnored: (path) => path.startsWith('ignored'), verdict: (path) => rules[path] ?? sync(path) },
     build: async () => void (built += 1),
     install: async (_service, { run }) => void installed.push(run.join(' ')),
+    installBeside: async (_service, { run }, paths) => void installed.push(`${run.join(' ')} with ${paths.sort().join()}`),
+    installedAt: () => join(root, 'ignored', 'made'),
+    contents: async () => new Map(),
     artefact: () => join(root, 'out'),
     prepare: undefined,
     apply: async (order) => {
@@ -512,15 +516,124 @@ describe('a file that says what is depended on', () => {
     expect([orders, installed]).toEqual([[], []])
   })
 
-  it('makes another image where containers run, and says why', async () => {
+  it('makes another image where containers run and the rule cannot be done beside them, and says why', async () => {
     let remarks: string[] = []
-    reloader = make({ reconcile: (action, begun) => void ([remarks] = [begun.remarks, reconciled.push(action)]) }, rules)
+    const bare = { 'deps.json': { ...verdict('image', 'the rule names no image'), decidedBy: rule } }
+    reloader = make({ reconcile: (action, begun) => void ([remarks] = [begun.remarks, reconciled.push(action)]) }, bare)
     await open()
     save('deps.json', 'x')
     await until(() => reconciled.length === 1)
     expect(reconciled).toEqual(['image'])
-    expect(remarks).toEqual(['deps.json: nothing is installed inside containers yet, so another image is built'])
+    expect(remarks).toEqual(['deps.json: the rule names no image'])
     expect(installed).toEqual([])
+  })
+})
+
+describe('a file that says what is depended on, where containers run', () => {
+  const rule = {
+    files: ['deps.*'],
+    from: 'test',
+    do: 'install' as const,
+    run: ['npm', 'ci'],
+    to: '/app',
+    inContainer: { image: 'tool:1', makes: 'm', reads: ['.rc'] },
+  }
+  const deps = (path: string) => ({ ...verdict('install'), targets: [`/app/${path}`, '/app/m'], decidedBy: rule })
+  const rules = { 'deps.json': deps('deps.json'), 'deps.lock': deps('deps.lock') }
+  const made = (path: string, text: string) => {
+    mkdirSync(join(root, 'ignored', 'made'), { recursive: true })
+    write(`ignored/made/${path}`, text)
+  }
+  const inImage = async () => new Map([['/app/m/old', { hash: hashText('old'), mode: 0o644 }]])
+  const makeWithRule = (parts: Partial<ReloaderParts> = {}) => {
+    const next = make({ contents: inImage, ...parts }, rules)
+    next.service.reload!.rules = [build, rule]
+    return next
+  }
+
+  it('is installed beside them, of all that the command reads, and goes in with what was installed; the image is stale', async () => {
+    reloader = makeWithRule()
+    write('deps.lock', 'x')
+    write('.rc', 'x')
+    await open()
+    expect(reloader.isImageStale).toBe(false)
+    made('new', 'new')
+    save('deps.json', 'x')
+    await until(() => loops.length === 1)
+    expect(installed).toEqual(['npm ci with .rc,deps.json,deps.lock'])
+    expect(contents(orders[0]!)).toEqual({ '/app/deps.json': hashText('x'), '/app/m/new': hashText('new'), '/app/m/old': '' })
+    expect(loops[0]).toMatchObject({ action: 'install', outcome: 'served', remarks: [expect.stringContaining('stale')] })
+    expect(loops[0]!.spans.map(({ name }) => name)).toContain('installed')
+    expect(reloader.isImageStale).toBe(true)
+    reloader.rebase(reloader.survey())
+    expect(reloader.isImageStale).toBe(false)
+  })
+
+  it('that cannot be installed changes nothing; what was saved with it comes with the save that mends it', async () => {
+    const installBeside = async () => {
+      if (loops.length === 0) throw new ShivError('no', { code: 'RELOAD_INSTALL_FAILED' })
+    }
+    reloader = makeWithRule({ installBeside })
+    await open()
+    made('new', 'new')
+    write('a.js', 'saved with it')
+    write('deps.json', 'x')
+    options!.onBatch({ seenAt: now(), paths: ['deps.json', 'a.js'], isComplete: true })
+    await until(() => loops.length === 1)
+    expect(loops[0]).toMatchObject({ outcome: 'failed', error: { code: 'RELOAD_INSTALL_FAILED' } })
+    expect([orders, reloader.isImageStale, reloader.isCurrent]).toEqual([[], false, false])
+    save('deps.lock', 'x')
+    await until(() => loops.length === 2)
+    expect(Object.keys(contents(orders[0]!)).sort()).toEqual([
+      '/app/a.js',
+      '/app/deps.json',
+      '/app/deps.lock',
+      '/app/m/new',
+      '/app/m/old',
+    ])
+  })
+
+  it('is not told as failed while the other file that goes with it is being written', async () => {
+    let turns = 0
+    const installBeside = async () => {
+      turns += 1
+      if (turns > 1) return
+      save('deps.lock', 'x')
+      throw new ShivError('they do not fit', { code: 'RELOAD_INSTALL_FAILED' })
+    }
+    reloader = makeWithRule({ installBeside })
+    await open()
+    made('new', 'new')
+    save('deps.json', 'x')
+    await until(() => loops.length === 1)
+    expect(loops[0]).toMatchObject({ outcome: 'served', files: ['deps.json', 'deps.lock'] })
+  })
+
+  it('is with the next daemon too; and installed again where what was made is lost', async () => {
+    reloader = makeWithRule()
+    await open()
+    made('new', 'new')
+    save('deps.json', 'x')
+    await until(() => loops.length === 1 && kept?.installed?.length === 1)
+    await reloader.close()
+    const { mark } = kept!
+    const recalled = async () => {
+      const next = makeWithRule()
+      next.survey()
+      await next.recall(kept!)
+      reloader = next
+      await next.resume()
+      return next
+    }
+    const next = await recalled()
+    expect(next.isImageStale).toBe(true)
+    await until(() => loops.length === 2)
+    expect(orders.at(-1)!.mark).toBe(mark)
+    expect(installed).toHaveLength(1)
+    await next.close()
+    rmSync(join(root, 'ignored', 'made'), { recursive: true })
+    await recalled()
+    await until(() => installed.length === 2)
   })
 })
 
