@@ -37,6 +37,7 @@ const bench = {
     'bench/proxy': 'bench/proxy.ts',
     'bench/bench': 'bench/bench.ts',
     'bench/deploy': 'bench/deploy.ts',
+    'bench/live': 'bench/live.ts',
   },
 }
 

@@ -4,6 +4,7 @@ import type { ObjectScope } from './object.ts'
 import type { Recorder } from './recorder.ts'
 import { goesInPlace, obstacleOf } from './reload-obstacle.ts'
 import { OPENED, openWorkload, reloadScripts } from './reload-workload.ts'
+import type { ReloadPolicy } from '../spec/reload-policy.ts'
 import type { KubeObject, ServicePlan } from './types.ts'
 
 export { overlayName } from './reload-workload.ts'
@@ -51,11 +52,19 @@ function openService(
     id,
     what: `code of ${service.name}`,
     production: 'in the image; the command is the container’s first process',
-    local: `a copy of the image’s ${policy.workdir} in a volume; the command runs under shiv’s helper`,
+    local: `a copy of the image’s ${policy.workdir} in a volume; the command runs under shiv’s helper${installsText(policy)}`,
     why: 'a save goes into the running containers, without a new image',
     touches: workloads.flatMap((workload) => OPENED.map((path) => `${workload.kind}/${workload.metadata.name}${path}`)),
   })
   return plan
+}
+
+/** What is installed meanwhile is not told by a Plan: `shiv status` says whether something was. */
+function installsText({ rules }: ReloadPolicy): string {
+  const made = rules.flatMap((rule) => (rule.do === 'install' && rule.inContainer ? [rule.inContainer.makes] : []))
+  return made.length === 0
+    ? ''
+    : `; after an edit of what is depended on, ${made.join(', ')} is newer than the image until the next start`
 }
 
 /** The server and the workers. What runs once, to its end, runs what its image has. */

@@ -36,6 +36,14 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *words): pass
 HTTPServer(("", int(os.environ["PORT"])), Handler).serve_forever()
 `
+const GO = (used: string) => `package main
+import ("net/http"; "os"${used === '' ? '' : '; "github.com/google/uuid"'})
+func main() {
+  http.ListenAndServe(":"+os.Getenv("PORT"), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write([]byte(\`{"id":"\`+${used === '' ? '"none"' : used}+\`"}\`)) }))
+}
+`
+const MODULE = 'module example.com/calc\n\ngo 1.24\n'
+
 const service = (name: string, language: string, command: string) =>
   `name: ${name}\nlanguage: ${language}\ncommand: ${command}\nscaling: { min_replicas: 2, max_replicas: 2 }\nobservability: { logging: plain }\n`
 
@@ -99,7 +107,7 @@ async function pods(name: string): Promise<string[]> {
 
 /** What each replica says of its packages. */
 async function answers(name: string): Promise<unknown[]> {
-  const port = name === 'web' ? 3000 : 8000
+  const port = { web: 3000, api: 8000, calc: 8080 }[name]
   const asked = (await pods(name)).map(async (pod) => {
     const url = `http://127.0.0.1:${port}/healthz`
     return JSON.parse(await kubectl(['exec', pod, '-c', name, '--', '/shiv/busybox', 'wget', '-q', '-O', '-', url])) as unknown
@@ -126,6 +134,9 @@ describe.skipIf(!kind)('dependencies that are installed in place, on a real clus
       'web/server.js': NODE,
       'api/service.yaml': service('api', 'python', '[python, main.py]'),
       'api/main.py': PYTHON,
+      'calc/service.yaml': service('calc', 'go', '[app]'),
+      'calc/go.mod': MODULE,
+      'calc/main.go': GO(''),
     })
     for (const { save } of languages) await save('before')
     await own.shiv(['start', '--runtime', 'kind'])
@@ -171,7 +182,7 @@ describe.skipIf(!kind)('dependencies that are installed in place, on a real clus
       await expect.poll(verified, { timeout: 60_000 }).toMatchObject({ isSame: true })
     }, 240_000)
 
-    it('hold when the daemon was killed', async () => {
+    it('hold with the next daemon', async () => {
       await own.shiv(['daemon', 'stop'])
       expect(await isStale(name)).toBe(true)
       await expect.poll(verified, { timeout: 60_000 }).toMatchObject({ isSame: true })
@@ -196,6 +207,19 @@ describe.skipIf(!kind)('dependencies that are installed in place, on a real clus
       expect((await loops(name)).at(-1)!.files).toContain(file)
     }, 240_000)
   })
+
+  it('of Go are built in: another module in go.mod is a build, like any other file', async () => {
+    expect(await answers('calc')).toEqual([{ id: 'none' }, { id: 'none' }])
+    const folder = join(own.folder, 'calc')
+    const aside = join(own.folder, 'aside-go')
+    await writeTree(aside, { 'go.mod': MODULE, 'main.go': GO('uuid.Nil.String()') })
+    await execa('go', ['get', 'github.com/google/uuid@v1.6.0'], { cwd: aside })
+    for (const file of ['go.sum', 'go.mod', 'main.go']) await writeFile(join(folder, file), await readFile(join(aside, file)))
+    const id = '00000000-0000-0000-0000-000000000000'
+    await expect.poll(() => answers('calc').catch(String), { timeout: 120_000, interval: 500 }).toEqual([{ id }, { id }])
+    expect((await loops('calc')).at(-1)).toMatchObject({ action: 'build', outcome: 'served' })
+    expect(await isStale('calc')).toBe(false)
+  }, 240_000)
 
   it('are in the image that the next start builds', async () => {
     await own.shiv(['start', '--runtime', 'kind'])

@@ -24,7 +24,7 @@ const MOST_OVERTAKEN = 3
 const WAITED_MS = 2
 const STALE = 'its image is stale: the next shiv start builds it with what was installed'
 /** Package managers write their files one after the other, and an install takes seconds. */
-const INSTALL_PAUSE_MS = 50
+const INSTALL_PAUSE_MS = 100
 /** Writing that goes on and on is looked at all the same. */
 const LONGEST_SETTLE_MS = 1_000
 
