@@ -1,6 +1,7 @@
 import { ShivError, toErrorShape } from '../core/errors.ts'
 import { closeDependencies, forgetDependencies } from './dependencies/attach.ts'
 import { findRun, requireRun, requireServices } from './find-run.ts'
+import type { ReloadRule } from '../spec/reload-policy.ts'
 import type { Plan } from '../plan/types.ts'
 import type { Ask } from './parts.ts'
 import type { Workshop } from './workshop.ts'
@@ -60,7 +61,8 @@ export async function removeRun(shop: Workshop, run: Run, purge: boolean, work: 
 
 /** Whether a container may have been kept for its builds. */
 function buildsInContainers({ runtime, services }: Plan): boolean {
-  return runtime === 'kind' && services.some(({ reload }) => reload?.rules.some((rule) => rule.do === 'build' && rule.image))
+  const isInContainer = (rule: ReloadRule) => (rule.do === 'build' && rule.image) || (rule.do === 'install' && rule.inContainer)
+  return runtime === 'kind' && services.some(({ reload }) => reload?.rules.some(isInContainer))
 }
 
 /** The rest goes on: the run becomes the Plan of the rest. */

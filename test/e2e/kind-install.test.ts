@@ -229,4 +229,14 @@ describe.skipIf(!kind)('dependencies that are installed in place, on a real clus
     }
     expect(await verified()).toMatchObject({ isSame: true })
   }, 300_000)
+
+  it('leave no container behind when the run ends', async () => {
+    const running = async () => {
+      const filter = `label=dev.shiv.build-container=${own.folder}`
+      return (await execa('docker', ['ps', '--quiet', '--filter', filter])).stdout.split('\n').filter(Boolean)
+    }
+    expect((await running()).length).toBeGreaterThanOrEqual(2)
+    await own.shiv(['stop', '--purge', '--yes'])
+    expect(await running()).toEqual([])
+  }, 120_000)
 })
