@@ -257,9 +257,9 @@ export function createCapture(recorder: CommandRecorder, session: Session, asked
           }
           return 'pass'
         },
-        whole(type, bytes) {
-          hear(String.fromCharCode(type), bytes, bytes.length)
-          return bytes
+        whole(type, bytes, at, end) {
+          hear(String.fromCharCode(type), bytes.subarray(at, end), end - at)
+          return undefined
         },
       },
       () => undefined,
