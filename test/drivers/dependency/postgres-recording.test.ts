@@ -495,3 +495,48 @@ test('a result that the driver reads in parts is left out, and never taken for a
   expect(answer!.join('\n')).toContain('a result that is read in parts is not recorded')
   expect(answer!.filter((said) => said.startsWith('D'))).toEqual([])
 })
+
+test('what leads out of read-only is refused before anything is asked of the server, and never done there later', async () => {
+  const file = join(tempFolder(), 'users.jsonl')
+  const writable = await open('record', file, { access: READ_WRITE })
+  const recorder = await connect(writable)
+  for (const sql of [
+    'begin read write',
+    'commit',
+    'set transaction_read_only = off',
+    'begin; set transaction read write; commit',
+  ])
+    expect(await told(recorder, sql), `${sql} was to be recorded`).not.toMatchObject({ code: expect.any(String) })
+  await close(writable)
+
+  const both = await open('replay', file, { recordMissing: true })
+  const client = await connect(both)
+  for (const sql of ['begin read write', 'start transaction read write', 'set transaction_read_only = off']) {
+    expect(await told(client, sql), `${sql} was answered`).toMatchObject({ code: '25006' })
+    expect(both.events.at(-1)).toMatchObject({ servedBy: 'guard' })
+  }
+  await client.query('begin')
+  const mode = "select current_setting('transaction_read_only') as mode, 'new' as here"
+  expect(await told(client, mode), 'the session at the server left read-only').toMatchObject([{ rows: [{ mode: 'on' }] }])
+  await client.query('rollback')
+  expect(await told(client, 'begin; set transaction read write; commit')).toMatchObject({ code: '25006' })
+})
+
+test('what was said in one message with a write is not done again when the session at the server is opened', async () => {
+  const file = join(tempFolder(), 'users.jsonl')
+  await asOwner(server.port, 'create table if not exists tally (n int)')
+  const counted = async (): Promise<unknown> => (await asOwner(server.port, 'select count(*)::int as n from tally')).rows
+  const writing = "set time zone 'UTC'; insert into tally values (1)"
+  const first = await open('record', file, { access: READ_WRITE })
+  await told(await connect(first), writing)
+  await close(first)
+  expect(await counted()).toEqual([{ n: 1 }])
+
+  const both = await open('replay', file, { access: READ_WRITE, recordMissing: true })
+  const client = await connect(both)
+  expect(await told(client, writing)).toMatchObject([{ command: 'SET' }, { command: 'INSERT' }])
+  expect(both.events.at(-1)).toMatchObject({ servedBy: 'recording' })
+  await told(client, 'select 4711 as missing')
+  expect(both.events.at(-1)).toMatchObject({ servedBy: 'upstream' })
+  expect(await counted(), 'a recorded write was done again').toEqual([{ n: 1 }])
+})
