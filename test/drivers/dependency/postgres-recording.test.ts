@@ -258,19 +258,33 @@ test('cursors, notifications and COPY from the client are left out, and say so w
   expect(readFileSync(file, 'utf8')).toContain('"omitted":"notifications are not recorded"')
 })
 
-test('COPY to the client is recorded row by row', async () => {
+test('COPY to the client is left out with the reason, also where it is asked for because it is missing', async () => {
+  const file = join(tempFolder(), 'users.jsonl')
+  const copy = 'copy (select id, api_token from users order by id) to stdout'
   const rows = async (client: pg.Client): Promise<string> => {
     const { connection } = client as unknown as { connection: NodeJS.EventEmitter & { query(text: string): void } }
     let text = ''
     const hear = ({ chunk }: { chunk: Buffer }): void => void (text += chunk.toString())
     connection.on('copyData', hear)
-    await client.query('copy (select id, name from users order by id) to stdout')
+    await client.query(copy)
     connection.removeListener('copyData', hear)
     return text
   }
-  const { recorded, played } = await recordAndReplay(rows)
-  expect(recorded).toBe('1\tada\n2\tgrace\n')
-  expect(played).toBe(recorded)
+  for (const [mode, recordMissing] of [
+    ['record', false],
+    ['replay', true],
+  ] as const) {
+    const target = recordMissing ? join(tempFolder(), 'missing.jsonl') : file
+    const one = await open(mode, target, { recordMissing })
+    expect(await rows(await connect(one)), mode).toBe('1\tq7TokenOfAda4711\n2\t\\N\n')
+    await close(one)
+    const text = readFileSync(target, 'utf8')
+    expect(text, mode).not.toContain('q7TokenOfAda')
+    expect(text, mode).toContain('"omitted":"the columns of what COPY gives have no names')
+  }
+  await network.cut('refuse')
+  const answer = await told(await connect(await open('replay', file)), copy)
+  expect(answer).toMatchObject({ code: 'SH001', message: expect.stringContaining('COPY gives have no names') })
 })
 
 test('in order: answers come as they came, and a service that writes finds what it wrote', async () => {

@@ -52,9 +52,9 @@ export function findOrAsk({ player, recorder }: CommandExchange, setting: Depend
     // The server does not know of a transaction that failed here.
     const isUndone = asked.status === 'E' && statements[0]?.control === 'commit'
     const told = isUndone ? { ...asked, request: { ...request, command: 'rollback' } } : asked
-    const { frames, refusedWhy, isWhole } = await leg.ask(told, signal)
+    const { frames, refusedWhy, isWhole, omittedWhy } = await leg.ask(told, signal)
     if (refusedWhy !== undefined) return { frames, servedBy: 'guard', why: refusedWhy }
-    const why = whyNotRecorded(statements)
+    const why = whyNotRecorded(statements) ?? omittedWhy
     if (why !== undefined) recorder?.omit(request, why)
     else if (isWhole && asked.status !== 'E') recorder?.record(request, frames, { once: request.way === 'describe' })
     return { frames, servedBy: 'upstream' }

@@ -6,6 +6,7 @@ import { type Column, readColumns, readFrame } from './frames.ts'
 import { nextMessage, type Session } from './log-in.ts'
 import type { Reading, ReadSql } from './read-sql.ts'
 import { refusalFields } from './refusal.ts'
+import { COPY_OUT } from './requests.ts'
 import { failure, type Statement } from './transaction.ts'
 
 export interface LegAnswer {
@@ -14,6 +15,8 @@ export interface LegAnswer {
   refusedWhy?: string
   /** False where the answer is no answer of the statement alone, and so not recorded. */
   isWhole: boolean
+  /** Why it is left out of the recording. */
+  omittedWhy?: string
 }
 
 /** A session at the server for what the recording of one client's session lacks; opened with the first. */
@@ -42,9 +45,11 @@ export function createLeg(
     let columns: Column[] | undefined
     let size = 0
     let isWhole = true
+    let omittedWhy: string | undefined
     for (;;) {
       const { type, body } = await nextMessage(socket, signal)
-      if (type === 'Z') return { frames, isWhole }
+      if (type === 'Z') return { frames, isWhole, ...(omittedWhy !== undefined && { omittedWhy }) }
+      if (type === 'H') omittedWhy = COPY_OUT
       if (type === 'T') columns = readColumns(body)
       if (type === 'G' || type === 'W') {
         socket.write(message('f', 'shiv takes nothing from COPY while it plays a recording\0'))
