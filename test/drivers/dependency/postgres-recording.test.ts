@@ -260,19 +260,33 @@ test('cursors, notifications and COPY from the client are left out, and say so w
   expect(readFileSync(file, 'utf8')).toContain('"omitted":"notifications are not recorded"')
 })
 
-test('COPY to the client is recorded row by row', async () => {
+test('COPY to the client is left out with the reason, also where it is asked for because it is missing', async () => {
+  const file = join(tempFolder(), 'users.jsonl')
+  const copy = 'copy (select id, api_token from users order by id) to stdout'
   const rows = async (client: pg.Client): Promise<string> => {
     const { connection } = client as unknown as { connection: NodeJS.EventEmitter & { query(text: string): void } }
     let text = ''
     const hear = ({ chunk }: { chunk: Buffer }): void => void (text += chunk.toString())
     connection.on('copyData', hear)
-    await client.query('copy (select id, name from users order by id) to stdout')
+    await client.query(copy)
     connection.removeListener('copyData', hear)
     return text
   }
-  const { recorded, played } = await recordAndReplay(rows)
-  expect(recorded).toBe('1\tada\n2\tgrace\n')
-  expect(played).toBe(recorded)
+  for (const [mode, recordMissing] of [
+    ['record', false],
+    ['replay', true],
+  ] as const) {
+    const target = recordMissing ? join(tempFolder(), 'missing.jsonl') : file
+    const one = await open(mode, target, { recordMissing })
+    expect(await rows(await connect(one)), mode).toBe('1\tq7TokenOfAda4711\n2\t\\N\n')
+    await close(one)
+    const text = readFileSync(target, 'utf8')
+    expect(text, mode).not.toContain('q7TokenOfAda')
+    expect(text, mode).toContain('"omitted":"the columns of what COPY gives have no names')
+  }
+  await network.cut('refuse')
+  const answer = await told(await connect(await open('replay', file)), copy)
+  expect(answer).toMatchObject({ code: 'SH001', message: expect.stringContaining('COPY gives have no names') })
 })
 
 test('in order: answers come as they came, and a service that writes finds what it wrote', async () => {
@@ -496,4 +510,49 @@ test('a result that the driver reads in parts is left out, and never taken for a
   const [answer] = await speak(await open('replay', file), [ask(0)])
   expect(answer!.join('\n')).toContain('a result that is read in parts is not recorded')
   expect(answer!.filter((said) => said.startsWith('D'))).toEqual([])
+})
+
+test('what leads out of read-only is refused before anything is asked of the server, and never done there later', async () => {
+  const file = join(tempFolder(), 'users.jsonl')
+  const writable = await open('record', file, { access: READ_WRITE })
+  const recorder = await connect(writable)
+  for (const sql of [
+    'begin read write',
+    'commit',
+    'set transaction_read_only = off',
+    'begin; set transaction read write; commit',
+  ])
+    expect(await told(recorder, sql), `${sql} was to be recorded`).not.toMatchObject({ code: expect.any(String) })
+  await close(writable)
+
+  const both = await open('replay', file, { recordMissing: true })
+  const client = await connect(both)
+  for (const sql of ['begin read write', 'start transaction read write', 'set transaction_read_only = off']) {
+    expect(await told(client, sql), `${sql} was answered`).toMatchObject({ code: '25006' })
+    expect(both.events.at(-1)).toMatchObject({ servedBy: 'guard' })
+  }
+  await client.query('begin')
+  const mode = "select current_setting('transaction_read_only') as mode, 'new' as here"
+  expect(await told(client, mode), 'the session at the server left read-only').toMatchObject([{ rows: [{ mode: 'on' }] }])
+  await client.query('rollback')
+  expect(await told(client, 'begin; set transaction read write; commit')).toMatchObject({ code: '25006' })
+})
+
+test('what was said in one message with a write is not done again when the session at the server is opened', async () => {
+  const file = join(tempFolder(), 'users.jsonl')
+  await asOwner(server.port, 'create table if not exists tally (n int)')
+  const counted = async (): Promise<unknown> => (await asOwner(server.port, 'select count(*)::int as n from tally')).rows
+  const writing = "set time zone 'UTC'; insert into tally values (1)"
+  const first = await open('record', file, { access: READ_WRITE })
+  await told(await connect(first), writing)
+  await close(first)
+  expect(await counted()).toEqual([{ n: 1 }])
+
+  const both = await open('replay', file, { access: READ_WRITE, recordMissing: true })
+  const client = await connect(both)
+  expect(await told(client, writing)).toMatchObject([{ command: 'SET' }, { command: 'INSERT' }])
+  expect(both.events.at(-1)).toMatchObject({ servedBy: 'recording' })
+  await told(client, 'select 4711 as missing')
+  expect(both.events.at(-1)).toMatchObject({ servedBy: 'upstream' })
+  expect(await counted(), 'a recorded write was done again').toEqual([{ n: 1 }])
 })

@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { openRedisDependency } from '../../../src/drivers/dependency/redis/open-redis.ts'
 import { checkRecording, mergeRecordings } from '../../../src/drivers/dependency/recording/maintain.ts'
 import { createRespReader, type RespValue } from '../../../src/drivers/dependency/redis/read-resp.ts'
+import { commandRequest } from '../../../src/drivers/dependency/redis/requests.ts'
 import { ask, encode } from '../../../src/drivers/redis/resp.ts'
 import { rulesOf, tempFolder, type RuleChoice } from './recording/traffic.ts'
 import { createCutRelay, type CutRelay } from './support/cut-relay.ts'
@@ -363,4 +364,45 @@ test('a client that sends what is none of the protocol ends its own connection a
     await new Promise((resolve) => socket.once('close', resolve).resume())
   }
   expect(await one(good, 'GET', 'greeting')).toBe('hello')
+})
+
+test('members, and words of commands that are not known, are compared and not shown', () => {
+  const state = { protocol: 2, database: undefined }
+  const shown = (...words: string[]): string =>
+    commandRequest(
+      words.map((word) => Buffer.from(word)),
+      state,
+    ).command
+  expect(shown('SENTINEL', 'SET', 'mymaster', 'auth-pass', 'hunter2')).toBe('SENTINEL ? ? ? ?')
+  expect(shown('HSETEX', 'user:1', 'FIELDS', '1', 'password', 'hunter2')).toBe('HSETEX ? ? ? ? ?')
+  expect(shown('ZSCORE', 'scores', 'ada')).toBe('ZSCORE scores ?')
+  expect(shown('ZRANK', 'scores', 'ada')).toBe('ZRANK scores ?')
+  expect(shown('ZRANGE', 'scores', '0', '-1', 'WITHSCORES')).toBe('ZRANGE scores 0 -1 WITHSCORES')
+  expect(shown('CONFIG', 'GET', 'maxmemory')).toBe('CONFIG GET maxmemory')
+  const [, , , secret] = commandRequest(
+    ['SENTINEL', 'SET', 'm', 'auth-pass', 'hunter2'].map((word) => Buffer.from(word)),
+    state,
+  ).parameters
+  expect(secret, 'the hash would have been made of a password').toMatchObject({ name: 'password' })
+})
+
+test('many small values count as what they take, and little of them is kept', () => {
+  const answers: { value: RespValue; isLong: boolean }[] = []
+  const read = createRespReader((value, isLong) => answers.push({ value, isLong }), { longest: 64 * 1_000 })
+  read(Buffer.from(`*900\r\n${':1\r\n'.repeat(900)}*2\r\n*2000\r\n${':1\r\n'.repeat(2_000)}$1\r\na\r\n+OK\r\n`))
+  expect(
+    answers.map(({ isLong }) => isLong),
+    'small values were not counted',
+  ).toEqual([false, true, false])
+  expect(answers[0]!.value.items).toHaveLength(900)
+  expect(answers[1]!.value.items, 'what is too long was kept').toEqual([])
+})
+
+test('an answer that is too long is no answer to what comes after it', async () => {
+  await ask(owner, ['SETRANGE', 'long', String(65 * 1024 * 1024), 'x'], never)
+  const both = await open('replay', join(tempFolder(), 'cache.jsonl'), { recordMissing: true })
+  const socket = dial(both)
+  expect(await one(socket, 'GET', 'long')).toMatch(/more than 67108864 bytes/)
+  expect(await one(socket, 'GET', 'greeting'), 'the connection to the server was of no use any more').toBe('hello')
+  await ask(owner, ['DEL', 'long'], never)
 })

@@ -106,6 +106,24 @@ describe('a token of a command', () => {
     const pid = Number(readFileSync(join(folder, 'pid'), 'utf8'))
     await expect.poll(() => identifyProcess(pid)).toBeUndefined()
   })
+
+  it('is had though what its command left running holds the output, which is let be', async () => {
+    await expect(ask(['sh', '-c', 'sleep 300 & echo $! > pid; echo tok'])).resolves.toEqual({ token: 'tok' })
+    const pid = Number(readFileSync(join(folder, 'pid'), 'utf8'))
+    const sleeper = identifyProcess(pid)
+    process.kill(pid)
+    expect(sleeper, 'it was waited for').toBeDefined()
+  })
+
+  it('ends with all that its command started when nobody waits any longer', async () => {
+    const gone = new AbortController()
+    const asking = ask(['sh', '-c', 'sleep 300 & echo $! > made; mv made pid; wait'], gone.signal)
+    await expect.poll(() => existsSync(join(folder, 'pid'))).toBe(true)
+    gone.abort(new Error('gone'))
+    await expect(asking).rejects.toThrow('gone')
+    const pid = Number(readFileSync(join(folder, 'pid'), 'utf8'))
+    await expect.poll(() => identifyProcess(pid)).toBeUndefined()
+  })
 })
 
 describe('a token of the environment', () => {

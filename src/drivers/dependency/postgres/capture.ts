@@ -192,6 +192,7 @@ export function createCapture(recorder: CommandRecorder, session: Session, asked
       if (front.kind === 'execute') steps = steps.filter(({ kind }) => kind !== 'sync')
       return
     }
+    if (type === 'H') front.why ??= requests.COPY_OUT
     if (type === 'E') {
       const error = readFrame(type, body, undefined)
       if (front.kind === 'query') add(front, error, body.length)

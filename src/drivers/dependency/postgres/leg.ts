@@ -4,8 +4,9 @@ import type { CommandFrame } from '../recording/command-exchange.ts'
 import type { Asked } from './asked.ts'
 import { type Column, readColumns, readFrame } from './frames.ts'
 import { nextMessage, type Session } from './log-in.ts'
-import type { ReadSql } from './read-sql.ts'
+import type { Reading, ReadSql } from './read-sql.ts'
 import { refusalFields } from './refusal.ts'
+import { COPY_OUT } from './requests.ts'
 import { failure, type Statement } from './transaction.ts'
 
 export interface LegAnswer {
@@ -14,13 +15,15 @@ export interface LegAnswer {
   refusedWhy?: string
   /** False where the answer is no answer of the statement alone, and so not recorded. */
   isWhole: boolean
+  /** Why it is left out of the recording. */
+  omittedWhy?: string
 }
 
 /** A session at the server for what the recording of one client's session lacks; opened with the first. */
 export interface Leg {
   readonly isOpen: boolean
   /** What changed the session and was answered without the server: done there too when it is opened. */
-  remember(sql: string, statements: readonly Statement[]): void
+  remember(sql: string, statement: Statement): void
   /** Rejects where the server cannot be reached or breaks off. */
   ask(asked: Asked, signal: AbortSignal): Promise<LegAnswer>
   close(): void
@@ -42,9 +45,11 @@ export function createLeg(
     let columns: Column[] | undefined
     let size = 0
     let isWhole = true
+    let omittedWhy: string | undefined
     for (;;) {
       const { type, body } = await nextMessage(socket, signal)
-      if (type === 'Z') return { frames, isWhole }
+      if (type === 'Z') return { frames, isWhole, ...(omittedWhy !== undefined && { omittedWhy }) }
+      if (type === 'H') omittedWhy = COPY_OUT
       if (type === 'T') columns = readColumns(body)
       if (type === 'G' || type === 'W') {
         socket.write(message('f', 'shiv takes nothing from COPY while it plays a recording\0'))
@@ -58,10 +63,16 @@ export function createLeg(
       frames.push(frame)
     }
   }
-  const ensure = async (signal: AbortSignal): Promise<{ session: Session; read: ReadSql }> => {
+  /** Refused where something that was remembered may not pass: the session there would be another one than the client's. */
+  const ensure = async (signal: AbortSignal): Promise<{ session: Session; read: ReadSql } | { refused: LegAnswer }> => {
     if (opened !== undefined) return opened
     const fresh = await open(signal)
     for (const { sql } of remembered) {
+      const refused = refusedBy(setting, readText(fresh.read, sql))
+      if (refused !== undefined) {
+        fresh.session.socket.destroy()
+        return { refused }
+      }
       fresh.session.socket.write(message('Q', `${sql}\0`))
       await answerOf(fresh.session, signal)
     }
@@ -73,22 +84,20 @@ export function createLeg(
     get isOpen() {
       return opened !== undefined
     },
-    remember(sql, statements) {
-      const [first] = statements
-      if (first?.control === 'commit' || first?.control === 'rollback') {
-        const from = remembered.findLastIndex(({ control }) => control === 'begin')
+    remember(sql, { control }) {
+      if (control === 'commit' || control === 'rollback') {
+        const from = remembered.findLastIndex((one) => one.control === 'begin')
         const within = from < 0 ? [] : remembered.splice(from)
         // A setting outlives the transaction that it was made in, unless that was undone.
-        if (first.control === 'commit') remembered.push(...within.filter(({ control }) => control === undefined))
-      } else remembered.push({ sql, control: first?.control })
+        if (control === 'commit') remembered.push(...within.filter((one) => one.control === undefined))
+      } else remembered.push({ sql, control })
     },
     async ask({ request, binding, types = int16(0) }, signal) {
-      const { session, read } = await ensure(signal)
-      const { summary, refusal } = read(Buffer.from(request.command).toString('latin1'), true)
-      if (refusal !== undefined) {
-        const { code, message: said, hint } = refusalFields(setting, summary, refusal)
-        return { frames: [failure(code, said, { ...(hint && { hint }) })], refusedWhy: refusal.why, isWhole: false }
-      }
+      const ensured = await ensure(signal)
+      if ('refused' in ensured) return ensured.refused
+      const { session, read } = ensured
+      const refused = refusedBy(setting, readText(read, request.command))
+      if (refused !== undefined) return refused
       const { socket } = session
       if (request.way === 'simple') socket.write(message('Q', `${request.command}\0`))
       else {
@@ -104,6 +113,18 @@ export function createLeg(
       opened = undefined
     },
   }
+}
+
+/** SQL as people read it, judged as the bytes that it is on the wire. */
+export function readText(read: ReadSql, sql: string): Reading {
+  return read(Buffer.from(sql).toString('latin1'), true)
+}
+
+/** The answer to a statement that may not pass; undefined where it may. */
+export function refusedBy(setting: DependencySetting, { summary, refusal }: Reading): LegAnswer | undefined {
+  if (refusal === undefined) return undefined
+  const { code, message: said, hint } = refusalFields(setting, summary, refusal)
+  return { frames: [failure(code, said, { ...(hint && { hint }) })], refusedWhy: refusal.why, isWhole: false }
 }
 
 function bindMessage({ formats, values, resultFormats }: NonNullable<Asked['binding']>): Buffer {

@@ -44,9 +44,9 @@ export class Unreadable extends Error {}
 
 /**
  * Splits SQL into tokens as Postgres' own lexer does while `standard_conforming_strings` is on. `sql` has a character a byte (latin1), in an
- * encoding that keeps ASCII apart. Throws Unreadable.
+ * encoding that keeps ASCII apart. `onString` is told where each string literal stands, its quotes and prefix with it. Throws Unreadable.
  */
-export function lex(sql: string): Token[] {
+export function lex(sql: string, onString?: (start: number, end: number) => void): Token[] {
   const tokens: Token[] = []
   const { length } = sql
   let at = 0
@@ -59,7 +59,9 @@ export function lex(sql: string): Token[] {
     } else if (kind & NAME_START) {
       const next = sql.charCodeAt(at + 1)
       if (next === 39 && (code | 32) === 101) {
+        const start = at
         at = endOfEscaped(sql, at + 2) // E'…'
+        onString?.(start, at)
         tokens.push(STRING)
       } else if (next === 38 && (code | 32) === 117 && sql[at + 2] === '"') {
         const end = endOfQuoted(sql, at + 3, '"') // U&"…"
@@ -79,6 +81,7 @@ export function lex(sql: string): Token[] {
       tokens.push(NUMBER)
     } else if (code === 39) {
       const end = endOfQuoted(sql, at + 1, "'")
+      onString?.(at, end)
       tokens.push(end - at < SHORT_STRING ? { kind: 'string', text: sql.slice(at + 1, end - 1) } : STRING)
       at = end
     } else if (code === 34) {
@@ -91,6 +94,7 @@ export function lex(sql: string): Token[] {
       at = endOfComment(sql, at + 2)
     } else if (code === 36) {
       const end = endOfDollar(sql, at)
+      if (end.token === STRING) onString?.(at, end.at)
       tokens.push(end.token)
       at = end.at
     } else {

@@ -16,6 +16,9 @@ export interface Binding {
 /** Longer SQL and longer parameters are not recorded: what is compared must be read whole. */
 export const LONGEST_RECORDED = 1024 * 1024
 
+/** Why the rows of COPY are left out. */
+export const COPY_OUT = 'the columns of what COPY gives have no names, by which secrets are known'
+
 /** Whether text in this encoding is recorded; SQL_ASCII is what the bytes are. */
 export function isUtf8(encoding: string): boolean {
   return /^(?:utf_?-?8|unicode|sql_?ascii)$/i.test(encoding.trim())

@@ -21,7 +21,7 @@ export function makeLine(
     if (isHidden || redactor.isSecretField(name ?? names[at] ?? '')) return redactor.hide('parameter', value.toString('latin1'))
     return redactor.text(value.toString('latin1'))
   })
-  const shown = redactor.text(command)
+  const shown = protocol === 'postgres' ? redactor.sql(command) : redactor.text(command)
   const frames = response.map((frame) => redactFrame(frame, redactor))
   const hash = `sha256:${sha256(JSON.stringify(hidden.map(withoutNumbers)))}`
   const { places } = redactor

@@ -109,10 +109,15 @@ export class Placeholders {
 
   /** The placeholder of a secret; a placeholder stays what it is, and nothing hides nothing. */
   hide(value: string): string {
+    if (value !== '' && !isPlaceholder(value)) this.known.add(value)
+    return this.hideHere(value)
+  }
+
+  /** The same for a value that may be no secret, and so is not looked for elsewhere. */
+  hideHere(value: string): string {
     if (value === '' || isPlaceholder(value)) return value
     const number = this.#numbers.get(value) ?? this.#numbers.size + 1
     this.#numbers.set(value, number)
-    this.known.add(value)
     return `REDACTED-${number}`
   }
 }

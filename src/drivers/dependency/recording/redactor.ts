@@ -4,6 +4,7 @@ import { isJsonFault, readJson, type JsonNode } from './json-tree.ts'
 import { KnownSecrets, Placeholders, isPlaceholder } from './placeholder.ts'
 import type { RedactionRules } from './redaction-rules.ts'
 import { isSecretName, isSecretParameter } from './secret-names.ts'
+import { hideLiterals } from './sql-literals.ts'
 import { holdsForm, holdsSecret, mayNameSecret, redactText } from './secret-text.ts'
 
 /** One header field or parameter, as HAR writes it. */
@@ -73,6 +74,14 @@ export class Redactor {
   /** Any text; JSON, and lines of JSON (NDJSON, server-sent events), by their fields too. */
   text(text: string): string {
     return this.#inside(text, this.#secrets, 0) ?? this.#noted('text', text, this.#lines(text))
+  }
+
+  /** A statement: as any text, and all of its string literals where it names a secret. */
+  sql(statement: string): string {
+    this.next().text(statement) // what stands beside its name becomes known as a secret; other literals do not
+    const hide = (value: string): string => this.#secrets.hideHere(value)
+    const shown = hideLiterals(statement, (name) => this.isSecretField(name), hide)
+    return this.text(this.#noted('text', statement, shown))
   }
 
   /** Whether what has this name (a part of a form, a column, a field of a message) is hidden, whatever it is. */

@@ -19,7 +19,7 @@ const WHOLE = new Set([
   'pan',
   'passcode',
   'pin',
-  'pwd',
+  'salt',
   'samlresponse',
   'sessionid',
   'setcookie',
@@ -29,9 +29,9 @@ const WHOLE = new Set([
   'totp',
 ])
 
-/** An end that makes any name secret: `db_password`, `X-Api-Key`, `clientSecret`. */
+/** An end that makes any name secret: `db_password`, `X-Api-Key`, `clientSecret`, and what was made of one: `password_hash`. */
 const END =
-  /(password|passwd|passphrase|secret|token|apikey|privatekey|accesskey|secretkey|secretaccesskey|signingkey|encryptionkey|sharedkey|subscriptionkey|credential|credentials|sessionkey|accesskeyid|xsrf|csrf|authorization|signature|signature256)$/
+  /(password|passwd|pwd|passphrase|secret|token|apikey|privatekey|accesskey|secretkey|secretaccesskey|signingkey|encryptionkey|sharedkey|subscriptionkey|credential|credentials|sessionkey|accesskeyid|xsrf|csrf|authorization|signature|signature256|recoverycodes?|backupcodes?)(hash|digest|salt|codes?)?$/
 
 /** Tokens that point into a list: two of them are not the same request. */
 const NOT_SECRET = /(page|next|previous|prev|continuation|continue|cursor|sync|resume|delta|change|iteration|nextpage)token$/

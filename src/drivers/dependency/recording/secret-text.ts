@@ -3,7 +3,7 @@ import { gunzipSync } from 'node:zlib'
 import { isSecretName } from './secret-names.ts'
 import type { Placeholders } from './placeholder.ts'
 
-/** Secrets that are told by their form: private keys, JWTs, the tokens of well-known services. Every repetition that can fail is bounded. */
+/** Secrets that are told by their form: private keys, JWTs, the tokens of well-known services, hashes of passwords. Every repetition that can fail is bounded. */
 const FORMS = new RegExp(
   [
     /-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----[\s\S]*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|$)/,
@@ -11,6 +11,9 @@ const FORMS = new RegExp(
     /\bA(?:KIA|SIA|BIA|CCA|IDA|ROA|GPA|NPA|NVA|IPA)[A-Z0-9]{16}\b/,
     /\bg(?:h[opsur]_[A-Za-z0-9]{20,}|ithub_pat_\w{20,}|lpat-[\w-]{16,})/,
     /\b(?:xox[abeprs]-[\w-]{10,}|npm_[A-Za-z0-9]{30,}|[sr]k_(?:live|test)_\w{10,}|whsec_\w{16,}|sk-[\w-]{20,})/,
+    // What passwords are kept as: bcrypt, argon2, scrypt, PBKDF2, crypt of MD5 and SHA.
+    /\$(?:2[abxy]\$\d{2}\$[./A-Za-z0-9]{20,}|(?:argon2(?:id|i|d)|scrypt|[156])\$[\w./+=,$-]{8,})/,
+    /\$?\bpbkdf2[\w-]{0,20}\$[\w./+=,$-]{8,}|\b(?:pbkdf2|scrypt):[\w:]{1,40}\$[\w./+=$-]{8,}/,
     /\b(?:AIza[\w-]{30,}|ya29\.[\w-]{10,}|dop_v1_\w{20,}|hv[sbr]\.[\w-]{20,})/,
   ]
     .map((form) => form.source)
@@ -21,7 +24,7 @@ const IN_ADDRESS = /:\/\/[^\s/?#:@"'<>]{0,200}:([^\s/?#@"'<>]{1,1000})@/g
 const AFTER_SCHEME = /\b(?:Bearer|Basic)\s{1,5}((?=[\w.~+/-]*\d)[\w.~+/-]{8,}=*)/gi
 /** Without one of these in a text no name in it is secret. */
 const SECRET_WORD =
-  /pass|pwd|secret|token|key|cred|csrf|xsrf|auth|signature|bearer|cookie|cvv|cvc|otp|pin|pan|ssn|sid|sig|jwt|card|code|saml|session|connection|assertion|verifier/i
+  /pass|pwd|secret|token|key|cred|csrf|xsrf|auth|signature|bearer|cookie|salt|cvv|cvc|otp|pin|pan|ssn|sid|sig|jwt|card|code|saml|session|connection|assertion|verifier/i
 /** `name = `, `"name": `, `PASSWORD '`, also within a text that was escaped once more; what follows is the value. */
 const NAME =
   /(?<![\w$])(?:\\{0,8}["'])?(?<name>[A-Za-z_$][\w.$-]{0,80})(?:\[\d{0,5}\])?(?:\\{0,8}["'])?(?:\s{0,5}(?:=>|[:=])\s{0,5}|\s{1,5}(?='))/g

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import { encode } from '../../redis/resp.ts'
+import { encode, errorLine } from '../../redis/resp.ts'
 import type { DependencySetting } from '../../../engine/dependency-ports.ts'
 import type { CommandRecorder, CommandRequest } from '../recording/command-exchange.ts'
 import type { CommandTable } from './commands.ts'
@@ -11,7 +11,7 @@ import { type ConnectionState, replyNames, transactionNames } from './requests.t
 export interface LegAnswer {
   bytes: Buffer
   servedBy: 'upstream' | 'guard'
-  /** Why it was not sent. */
+  /** Why it was not sent, or not answered. */
   why?: string
 }
 
@@ -25,6 +25,9 @@ export interface Leg {
 /** Of one answer. */
 const LONGEST = 64 * 1024 * 1024
 
+/** Of this one the client is told; the connection to the server is opened anew with the next command. */
+class TooLong extends Error {}
+
 /** `open` gives a connection that is logged in, and the server's table where only reads may pass. */
 export function createLeg(
   setting: DependencySetting,
@@ -37,33 +40,44 @@ export function createLeg(
     | undefined
   let there: ConnectionState = { protocol: 2, database: undefined }
 
+  const askThere: Leg['ask'] = async (commands, request, state) => {
+    opened ??= await (async () => {
+      const { socket, table } = await open()
+      return { socket, table, ask: createAsker(socket) }
+    })()
+    const { ask, table } = opened
+    const guard = createCommandGuard(own, table)
+    for (const words of commands) {
+      const fate = guard.decide(words, words.length)
+      if (fate !== 'more' && fate.kind === 'answer')
+        return { bytes: fate.answer, servedBy: 'guard', why: fate.refusedWhy ?? 'it is not sent' }
+    }
+    if (there.protocol !== state.protocol) await ask(['HELLO', String(state.protocol)])
+    if (state.database !== undefined && there.database !== state.database) await ask(['SELECT', state.database])
+    there = { ...state }
+    const isTransaction = request?.command.startsWith('MULTI;') === true
+    let isWhole = true
+    if (isTransaction) {
+      await ask(['MULTI'])
+      for (const words of commands) isWhole = (await ask(words)).type === '+' && isWhole
+    }
+    const reply = await ask(isTransaction ? ['EXEC'] : (commands[0] ?? []))
+    const names = isTransaction ? transactionNames(commands) : replyNames(commands[0] ?? [])
+    const frames = replyFrames(reply, names)
+    if (request && isWhole) recorder?.record(request, frames)
+    return { bytes: writeReply(frames), servedBy: 'upstream' }
+  }
   return {
     async ask(commands, request, state) {
-      opened ??= await (async () => {
-        const { socket, table } = await open()
-        return { socket, table, ask: createAsker(socket) }
-      })()
-      const { ask, table } = opened
-      const guard = createCommandGuard(own, table)
-      for (const words of commands) {
-        const fate = guard.decide(words, words.length)
-        if (fate !== 'more' && fate.kind === 'answer')
-          return { bytes: fate.answer, servedBy: 'guard', why: fate.refusedWhy ?? 'it is not sent' }
+      try {
+        return await askThere(commands, request, state)
+      } catch (error) {
+        opened?.socket.destroy()
+        opened = undefined
+        there = { protocol: 2, database: undefined }
+        if (!(error instanceof TooLong)) throw error
+        return { bytes: errorLine(`ERR ${error.message}`), servedBy: 'upstream', why: error.message }
       }
-      if (there.protocol !== state.protocol) await ask(['HELLO', String(state.protocol)])
-      if (state.database !== undefined && there.database !== state.database) await ask(['SELECT', state.database])
-      there = { ...state }
-      const isTransaction = request?.command.startsWith('MULTI;') === true
-      let isWhole = true
-      if (isTransaction) {
-        await ask(['MULTI'])
-        for (const words of commands) isWhole = (await ask(words)).type === '+' && isWhole
-      }
-      const reply = await ask(isTransaction ? ['EXEC'] : (commands[0] ?? []))
-      const names = isTransaction ? transactionNames(commands) : replyNames(commands[0] ?? [])
-      const frames = replyFrames(reply, names)
-      if (request && isWhole) recorder?.record(request, frames)
-      return { bytes: writeReply(frames), servedBy: 'upstream' }
     },
     close() {
       opened?.socket.destroy()
@@ -82,7 +96,7 @@ function createAsker(socket: Duplex): (words: readonly (string | Buffer)[]) => P
   const read = createRespReader(
     (value, isLong) => {
       if (value.type === '>') return
-      if (isLong) return fail(new Error(`an answer of more than ${LONGEST} bytes is not kept`))
+      if (isLong) return fail(new TooLong(`an answer of more than ${LONGEST} bytes is not kept`))
       waiting?.resolve(value)
       waiting = undefined
     },

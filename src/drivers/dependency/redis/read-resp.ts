@@ -13,6 +13,8 @@ export class RespError extends Error {}
 const LF = 10
 const LONGEST_LINE = 64 * 1024
 const MOST_DEPTH = 32
+/** What a value takes beside its bytes: many small ones take more memory than they have bytes. */
+const VALUE_BYTES = 64
 const BULKS = new Set(['$', '=', '!'])
 const AGGREGATES = new Set(['*', '~', '%', '>', '|'])
 const LINES = new Set(['+', '-', ':', ',', '#', '_', '('])
@@ -24,7 +26,7 @@ interface Open {
 }
 
 /**
- * Reads whole values from a stream as it comes. Of a value with more than `longest` bytes only the structure is kept, and `isLong` says so.
+ * Reads whole values from a stream as it comes. Of a value with more than `longest` bytes, 64 counted for each that is in it, little is kept, and `isLong` says so.
  * `onLine` is given lines that begin with no type of the protocol (inline commands); without it they are refused. Throws RespError.
  */
 export function createRespReader(
@@ -48,7 +50,8 @@ export function createRespReader(
         size = 0
         return onValue(done, isLong)
       }
-      top.items.push(done)
+      if (size > longest) top.items = []
+      else top.items.push(done)
       top.left -= 1
       if (top.left > 0) return
       stack.pop()
@@ -97,30 +100,32 @@ export function createRespReader(
         onLine(chunk.toString('latin1', at, at + 1 + line.length))
         at = end + 1
       } else if (LINES.has(type)) {
-        size += line.length
+        size += line.length + VALUE_BYTES
         at = end + 1
         close({ type, text: type === '_' ? null : Buffer.from(line) })
       } else {
         const count = readCount(line)
         if (BULKS.has(type) && count >= 0) {
           const whole = end + 1 + count + 2
-          size += count
+          size += count + VALUE_BYTES
           if (size > longest) {
             skipped = count + 2
             at = end + 1
             continue
           }
           if (chunk.length < whole) {
-            size -= count
+            size -= count + VALUE_BYTES
             return hold(whole - at)
           }
           const text = Buffer.from(chunk.subarray(end + 1, end + 1 + count))
           at = whole
           close({ type, text })
         } else if (BULKS.has(type)) {
+          size += VALUE_BYTES
           at = end + 1
           close({ type, text: null })
         } else {
+          size += VALUE_BYTES
           at = end + 1
           if (stack.length >= MOST_DEPTH) throw new RespError('an answer is nested too deeply')
           const left = type === '%' || type === '|' ? count * 2 : count

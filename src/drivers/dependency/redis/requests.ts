@@ -11,13 +11,29 @@ export interface ConnectionState {
   database: string | undefined
 }
 
-/** Commands with values among their words: only the key is shown. */
+/** Commands with values or members among their words: only the key is shown. */
 const WITH_VALUES = new Set(
   `set setnx setex psetex getset append mset msetnx hset hmset hsetnx lpush rpush lpushx rpushx linsert lset lrem sadd srem sismember
-  smismember xadd publish spublish setrange pfadd zadd geoadd eval eval_ro evalsha evalsha_ro fcall fcall_ro restore echo`.split(
+  smismember xadd publish spublish setrange pfadd zadd geoadd eval eval_ro evalsha evalsha_ro fcall fcall_ro restore echo zscore
+  zmscore zrank zrevrank zincrby zrem lpos smove`.split(/\s+/),
+)
+/** Commands of keys, options, fields, ranges and numbers alone: all of that is shown. Of a command that is in neither list nothing is. */
+const WITHOUT_VALUES = new Set(
+  `get exists ttl pttl expiretime pexpiretime type strlen mget getrange substr getbit setbit bitcount bitpos bitfield_ro getdel getex lcs hget hmget
+  hgetall hkeys hvals hlen hexists hstrlen hscan hrandfield hdel hincrby hincrbyfloat lrange llen lindex ltrim lpop rpop lmove blmove rpoplpush
+  brpoplpush blpop brpop lmpop blmpop smembers scard srandmember spop sscan sinter sinterstore sunion sunionstore sdiff sdiffstore sintercard
+  zrange zrangestore zrevrange zrangebyscore zrevrangebyscore zcard zcount zscan zrandmember zdiff zdiffstore zinter zinterstore zunion zunionstore
+  zintercard zpopmin zpopmax bzpopmin bzpopmax zremrangebyrank zremrangebyscore xlen xrange xrevrange xread xreadgroup xack xclaim xautoclaim
+  xpending xtrim xdel scan keys dbsize randomkey dump touch del unlink expire pexpire expireat pexpireat persist incr decr incrby decrby
+  incrbyfloat copy rename renamenx move sort sort_ro pfcount pfmerge flushdb flushall time lastsave info role wait command`.split(
     /\s+/,
   ),
 )
+/** Containers that hold no values, whatever follows. */
+const PLAIN_CONTAINERS =
+  /^(?:acl|client|cluster|command|config get|function (?:list|stats|help)|latency|memory|object|pubsub|script exists|slowlog|xgroup|xinfo|module list)\b/
+/** Of an unknown command: what follows such a word is hidden. */
+const BEFORE_SECRET = /pass|auth|secret|token/i
 /** Nothing of these is shown, and all is hidden. */
 const CREDENTIALS = new Set(['auth', 'hello', 'acl setuser', 'config set', 'migrate'])
 /** Whose answers are names and values in turn. */
@@ -31,7 +47,7 @@ export function nameOfCommand(words: readonly Buffer[]): { name: string; rest: r
   return { name: `${first} ${words[1]!.toString('latin1').toLowerCase()}`, rest: words.slice(2) }
 }
 
-/** One command as it is compared. Keys and options are shown where they are plain words; values, and what looks made by a machine, are only compared. */
+/** One command as it is compared. Keys and options of known commands are shown where they are plain words; values, and what looks made by a machine, are only compared. */
 export function commandRequest(words: readonly Buffer[], state: ConnectionState): CommandRequest {
   const { shown, parameters } = split(words)
   return { protocol: 'redis', command: shown, ...wayOf(state), parameters }
@@ -77,7 +93,7 @@ function split(words: readonly Buffer[]): { shown: string; parameters: CommandVa
   const parameters: CommandValue[] = []
   const shown = rest.map((word, at) => {
     const text = word.toString('utf8')
-    const isValue = CREDENTIALS.has(name) || (WITH_VALUES.has(name) && at > 0)
+    const isValue = CREDENTIALS.has(name) || !isKnown(name) || (WITH_VALUES.has(name) && at > 0)
     if (!isValue && isPlain(text)) return text
     const called = valueName(name, rest, at)
     parameters.push({ ...(called !== undefined && { name: called }), value: word })
@@ -86,16 +102,21 @@ function split(words: readonly Buffer[]): { shown: string; parameters: CommandVa
   return { shown: [name.toUpperCase(), ...shown].join(' '), parameters }
 }
 
+function isKnown(name: string): boolean {
+  return WITH_VALUES.has(name) || WITHOUT_VALUES.has(name) || PLAIN_CONTAINERS.test(name)
+}
+
 function isPlain(text: string): boolean {
   return text.length <= LONGEST_SHOWN && /^[\x21-\x7e]+$/.test(text) && !text.split(/[:./|,{}]/).some(isMachineMade)
 }
 
 /** What a value is stored under: its field, or the last part of its key. */
 function valueName(name: string, rest: readonly Buffer[], at: number): string | undefined {
-  if (!WITH_VALUES.has(name)) return undefined
-  if (at === 0) return undefined
+  const before = rest[at - 1]?.toString('utf8')
+  if (!isKnown(name) && before !== undefined && BEFORE_SECRET.test(before)) return 'password'
+  if (!WITH_VALUES.has(name) || at === 0) return undefined
   const isPair = /^(?:mset|msetnx|hset|hmset|hsetnx|xadd)$/.test(name)
-  return lastPart(rest[isPair ? at - 1 : 0]?.toString('utf8'))
+  return lastPart(isPair ? before : rest[0]?.toString('utf8'))
 }
 
 function lastPart(key: string | undefined): string | undefined {

@@ -5,6 +5,7 @@ import { expect, test } from 'vitest'
 import type { CommandFrame, CommandRequest } from '../../../../src/drivers/dependency/recording/command-exchange.ts'
 import { linesFile, openCommands } from '../../../../src/drivers/dependency/recording/commands.ts'
 import { checkRecording, mergeRecordings } from '../../../../src/drivers/dependency/recording/maintain.ts'
+import { isSecretName } from '../../../../src/drivers/dependency/recording/secret-names.ts'
 import { contentsOf, settingOf, tempFolder, type RuleChoice } from './traffic.ts'
 
 const value = (text: string | null, name?: string) => ({
@@ -180,4 +181,56 @@ test('lines of two recordings are merged whatever their order', async () => {
   await mergeRecordings([at('b'), at('a'), at('b')], at('ba'))
   expect(readFileSync(at('ba'), 'utf8')).toBe(readFileSync(at('ab'), 'utf8'))
   expect(readFileSync(at('ab'), 'utf8').split('\n')).toHaveLength(5)
+})
+
+test('of a statement that names a secret column no string literal is written, and it is found again by another value', async () => {
+  const file = join(tempFolder(), 'a.har')
+  const statements = (secret: string): string[] => [
+    `insert into users (email, password) values ('ä@b.example', '${secret}')`,
+    `select 1 from users where token in ('${secret}', 'other')`,
+    `select 2 from users where token like '${secret}%'`,
+    `select 3 from users where password = crypt('${secret}', password)`,
+    `select 4 from users where "refresh_token" = E'${secret}\\'s'`,
+    `select 5 from users u where u.api_key_hash = $x$ ${secret} $x$`,
+    `select 6 from users where token = '${secret}`,
+  ]
+  const plain = select(`select id from auth.users where name = 'grace hopper'`)
+  const list = [...statements('q7Hunter2').map((text) => select(text)), plain]
+  await record(
+    file,
+    list.map((request, at): [CommandRequest, CommandFrame[]] => [request, rows(String(at), 'ä@b.example')]),
+  )
+  const text = readFileSync(linesFile(file), 'utf8')
+  for (const secret of ['q7Hunter2', "'other'", "'ä@b"]) expect(text, `${secret} is in the file`).not.toContain(secret)
+  expect(text).toContain("(email, password) values ('REDACTED-")
+  expect(text, 'a literal beside no secret was hidden').toContain("name = 'grace hopper'")
+  expect(text, 'a value that is no secret was hidden elsewhere').toContain('"ä@b.example"')
+  const answers = await ask(file, [...statements('another1').map((one) => select(one)), plain])
+  expect(answers.map((answer) => textsOf(answer)[0])).toEqual(list.map((_, at) => String(at)))
+})
+
+test('what is made of a password is as secret as it is: by the name of its column, and by its form', async () => {
+  const hidden =
+    'password_hash password_digest passwd_hash pwd_hash refresh_token_hash api_key_hash reset_token_digest salt recovery_codes'
+  for (const name of hidden.split(' ')) expect(isSecretName(name), name).toBe(true)
+  for (const name of ['hash', 'digest', 'codes', 'commit_hash', 'zip_code', 'next_page_token'])
+    expect(isSecretName(name), name).toBe(false)
+  const forms = [
+    '$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW',
+    '$2y$10$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW',
+    '$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHQ$RdescudvJCsgt3ub+b4dWRWJTmaaJObG',
+    '$scrypt$ln=16,r=8,p=1$aM15713r3Xsvxbi31lqr1Q$nFNh2CVHVjNldFVKDHDlm4CbdRSCdEBs',
+    '$pbkdf2-sha256$29000$N2YMIWQsBWBMae09x1jrPQ$1t8iyB2A.WF/Z5JZv.lfCIhXXN33N23OSgQYThBYRfk',
+    'pbkdf2_sha256$600000$saltsalt$RdescudvJCsgt3ub+b4dWRWJTmaaJObG=',
+    '$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/',
+    '$5$saltsalt$5B8vYYiY.CVt1RlTTf8KbXBH3hsxY/GNooZaBBGWEc8',
+    '$6$saltsalt$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjlO/O817G3uBnIFNjnQJu',
+  ]
+  const file = join(tempFolder(), 'a.har')
+  await record(file, [
+    [select('select x from y where a = $1 and b = $2'), forms.map((form) => ({ kind: 'DataRow', values: [value(form, 'x')] }))],
+  ])
+  const text = readFileSync(linesFile(file), 'utf8')
+  for (const form of forms) expect(text, form).not.toContain(form.slice(-12))
+  expect(text).toContain('a = $1 and b = $2')
 })
