@@ -13,7 +13,7 @@ import { openLoops } from './loops.ts'
 import { machineFacts } from './machine-facts.ts'
 import { grouped, takeMeasures, type Allowance, type Teller } from './measures.ts'
 import { openCommit, openHere, type RunningSide, type Subject } from './sides.ts'
-import { openStages, type Stage } from './stage.ts'
+import { leftOver, openStages, type Stage } from './stage.ts'
 import { startVariants, timedStart } from './start-subject.ts'
 
 export type What = 'start' | 'build' | 'loop' | 'all'
@@ -84,13 +84,13 @@ export async function runBench(
       comparisons,
       gates: wish.gates.flatMap((gate) => judgeGate(gate, own, comparisons)),
       advice: await adviseAll(here, subject, series, builds),
-      remarks: [...gitRemarks(subject), ...remarks, ...(stored?.remarks ?? []), ...weatherRemarks(summarised)],
+      remarks: [...stages.remarks, ...gitRemarks(subject), ...remarks, ...(stored?.remarks ?? []), ...weatherRemarks(summarised)],
       harness: { sampleMs: await harnessCost(), roundTripMs },
       isInterrupted: signal.aborted,
     }
   } finally {
     teller.begin('removing what was measured')
-    await stages.close()
+    await stages.close().catch((error: unknown) => teller.begin(leftOver(stages.folder, error)))
   }
 }
 

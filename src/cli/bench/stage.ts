@@ -29,6 +29,8 @@ export interface Stage {
 
 export interface Stages {
   folder: string
+  /** What an earlier bench left and could not be removed; the next one tries again. */
+  remarks: string[]
   open(side: string, params: Stage['params']): Stage
   /** Ends everything that the stages run, and removes them. */
   close(): Promise<void>
@@ -43,12 +45,13 @@ function stagesFolder(): string {
 /** Opens a folder for the stages of one bench, after removing what one that was killed left behind. */
 export async function openStages(): Promise<Stages> {
   makePrivateFolder(stagesFolder())
-  await sweepStages()
+  const remarks = await sweepStages()
   const folder = join(stagesFolder(), randomUUID().slice(0, 8))
   makePrivateFolder(folder)
   await writeFile(join(folder, OWNER), JSON.stringify(identifyProcess(process.pid)), { mode: 0o600 })
   return {
     folder,
+    remarks,
     open(side, params) {
       const place = join(folder, `side-${side.replaceAll(/[^A-Za-z0-9]+/g, '-').slice(0, 20)}`)
       for (const path of [place, join(place, 'home')]) makePrivateFolder(path)
@@ -77,16 +80,24 @@ async function endDaemon(home: string): Promise<void> {
   await connection.closed
 }
 
-/** Ends and removes what benches left whose process is gone. */
-export async function sweepStages(): Promise<void> {
+/** Ends and removes what benches left whose process is gone; tells what could not be. */
+export async function sweepStages(): Promise<string[]> {
   const names = await readdir(stagesFolder()).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return []
     throw error
   })
+  const remarks: string[] = []
   for (const name of names) {
     const folder = join(stagesFolder(), name)
-    if (!(await isOwned(folder))) await removeStages(folder)
+    if (await isOwned(folder)) continue
+    await removeStages(folder).catch((error: unknown) => remarks.push(leftOver(folder, error)))
   }
+  return remarks
+}
+
+/** What a stage leaves keeps nobody from the figures that were measured in it. */
+export function leftOver(folder: string, error: unknown): string {
+  return `${folder} could not be removed, the next bench tries again: ${error instanceof Error ? error.message : String(error)}`
 }
 
 async function isOwned(folder: string): Promise<boolean> {
