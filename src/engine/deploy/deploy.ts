@@ -12,10 +12,12 @@ import { type Release, type Source, servingRelease } from './release.ts'
 import type { DeployParams, DeployResult, DryRunResult } from './results.ts'
 import { onStage, sceneOf, type Stage } from './scene.ts'
 import { withoutMigrations } from './stages.ts'
+import { requireRegistry } from './target.ts'
 
 /** Builds, sends and deploys a service, proves that it answers, and takes it back when it does not. What serves already is left alone. */
 export function deployService(shop: Workshop, params: DeployParams, ask: Ask): Promise<DeployResult> {
   return onStage(shop, params, ask, async (stage) => {
+    requireRegistry(stage.destination)
     const job = jobOf(stage)
     const [found, image] = await Promise.all([check(stage), findImage(stage.drivers, job)])
     // Production is asked about with its commit; elsewhere nobody waits for git.
@@ -49,6 +51,7 @@ export function deployService(shop: Workshop, params: DeployParams, ask: Ask): P
 export function planDeploy(shop: Workshop, params: DeployParams, ask: Ask): Promise<DryRunResult> {
   return onStage(shop, params, ask, async (stage) => {
     const { destination, cluster, drivers } = stage
+    requireRegistry(destination)
     const [found, image] = await Promise.all([check(stage), findImage(drivers, jobOf(stage))])
     const { source } = await readSource(stage, found.history)
     const objects = objectsFor(stage, image.reference, found.readiness)

@@ -14,7 +14,7 @@ export interface Destination {
 }
 
 /**
- * Where a service goes, from its definition alone. Throws DEPLOY_LOCAL, DEPLOY_NO_CONTEXT, DEPLOY_NO_REGISTRY, DEPLOY_WHICH_SERVICE, and what reading the workspace does.
+ * Where a service goes, from its definition alone. Throws DEPLOY_LOCAL, DEPLOY_NO_CONTEXT, DEPLOY_WHICH_SERVICE, and what reading the workspace does.
  */
 export async function findDestination(
   planner: Planner,
@@ -25,11 +25,16 @@ export async function findDestination(
   if (environment.name === 'local') throw isLocal(model)
   const service = oneService(model, params.services)
   const plan = planner.build(model, { services: [service], alone: true })
-  const { context, registry } = environment
+  const { context } = environment
   if (context === undefined) throw noContext(environment)
-  if (registry === undefined && plan.images.some(({ source }) => source.kind === 'build')) throw noRegistry(environment, service)
   const target = { context, namespace: plan.namespace, workspace: model.workspace.name, service, environment: environment.name }
   return { model, plan, service, target, isProduction: environment.isProduction }
+}
+
+/** What is built needs a registry on its way to the cluster. Throws DEPLOY_NO_REGISTRY. */
+export function requireRegistry({ model, plan, service }: Destination): void {
+  const isBuilt = plan.images.some(({ source }) => source.kind === 'build')
+  if (isBuilt && model.environment.registry === undefined) throw noRegistry(model.environment, service)
 }
 
 /**

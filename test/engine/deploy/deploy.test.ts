@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { ShivError } from '../../../src/core/errors.ts'
 import { createRedactor } from '../../../src/core/redact.ts'
 import { deployService } from '../../../src/engine/deploy/deploy.ts'
+import { deployHistory } from '../../../src/engine/deploy/look.ts'
 import type { DeployDrivers, ReleaseCluster } from '../../../src/engine/deploy/ports.ts'
 import type { Release } from '../../../src/engine/deploy/release.ts'
 import type { DeployParams } from '../../../src/engine/deploy/results.ts'
@@ -228,6 +229,12 @@ it('two deploys from two machines follow one another, by their own times too', a
   const lock = two!.spans.find(({ name }) => name === 'lock')!
   // Epoch and monotonic milliseconds are read one after the other.
   expect(two!.startedAt + lock.startMs + lock.durationMs).toBeGreaterThanOrEqual(one!.finishedAt! - 2)
+})
+
+it('an environment without a registry can be looked at, and not be deployed to', async () => {
+  await writeTree(folder, { 'shiv.yaml': 'name: shop\nenvironments: { staging: { context: c } }\n' })
+  expect(await codeOf(deploy())).toBe('DEPLOY_NO_REGISTRY')
+  expect(await deployHistory(shopOf(), params(), ask())).toMatchObject({ releases: [] })
 })
 
 it('a rollback brings back the objects of the release before, and wants a yes where it is production', async () => {
