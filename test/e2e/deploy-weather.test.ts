@@ -53,7 +53,7 @@ describe.skipIf(reason !== undefined)('shiv deploy in bad weather, on a real clu
     const flapping =
       'n=$(cat /tmp/n 2>/dev/null || echo 0); echo $((n + 1)) > /tmp/n; STATUS=200; [ $((n % 3)) -eq 2 ] && STATUS=500\n'
     await shop.edit('flapping', { 'health.sh': flapping })
-    await configure(environments().replaceAll('timeout: 60s', 'timeout: 20s, steady: 2s'))
+    await configure(environments().replaceAll('timeout: 60s', 'timeout: 60s, steady: 2s'))
     const { code, err } = await shop.deploy()
     expect({ code, err }).toMatchObject({ code: 1, err: expect.stringContaining('error[DEPLOY_HEALTH_FLAPS]') })
     expect(shop.answer()).toBe('one')
@@ -68,7 +68,7 @@ describe.skipIf(reason !== undefined)('shiv deploy in bad weather, on a real clu
     })
     await new Promise<void>((resolve) => route.listen(0, '127.0.0.1', resolve))
     const url = `http://127.0.0.1:${(route.address() as AddressInfo).port}`
-    await configure(environments(`, public_url: '${url}/\${service}'`).replaceAll('timeout: 60s', 'timeout: 10s'))
+    await configure(environments(`, public_url: '${url}/\${service}'`))
     await shop.edit('routed')
     const lost = await shop.deploy()
     expect(lost).toMatchObject({ code: 1, err: expect.stringContaining('error[DEPLOY_UNHEALTHY]') })

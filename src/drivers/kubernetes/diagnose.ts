@@ -52,8 +52,8 @@ function diagnosePlacement(view: View, pod: Pod, now: number): Problem | undefin
 }
 
 /** Whether what keeps pods from the nodes is there to stay. */
-function canTakePods(nodes: Node[]): boolean {
-  if (nodes.length === 0) return true // they may not be looked at
+function canTakePods(nodes: Node[] | undefined): boolean {
+  if (nodes === undefined) return true
   // While a cluster is made, its control plane is alone and reserved; kind opens it, or workers join, as its last steps.
   return !nodes.some((node) => hasTaint(node, COMING_UP)) && !nodes.every((node) => hasTaint(node, /\/control-plane$/))
 }
@@ -66,8 +66,8 @@ function hasTaint({ spec }: Node, key: RegExp): boolean {
 }
 
 /** The scheduler tells of more tainted nodes than there are by now: a node has become ready since, and the pod's next turn is to come. */
-function isOutdated(message: string, nodes: Node[]): boolean {
-  if (nodes.length === 0) return false
+function isOutdated(message: string, nodes: Node[] | undefined): boolean {
+  if (nodes === undefined) return false
   const told = [...message.matchAll(/(\d+) node\(s\) had untolerated taint/g)].reduce((sum, match) => sum + Number(match[1]), 0)
   const tainted = nodes.filter(({ spec }) => (spec.taints ?? []).some(({ effect }) => effect !== 'PreferNoSchedule'))
   return told > tainted.length

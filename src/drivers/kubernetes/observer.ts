@@ -16,7 +16,8 @@ export interface View {
   services: ServiceObject[]
   slices: EndpointSlice[]
   events: EventObject[]
-  nodes: Node[]
+  /** Undefined where they may not be looked at. */
+  nodes: Node[] | undefined
 }
 
 const KINDS: Record<keyof View, string> = {
@@ -85,8 +86,9 @@ export async function observe(client: KubeClient, namespace: string): Promise<Ob
       })
       watching.catch((error: unknown) => {
         // Nodes are the cluster's, and who deploys into a namespace may not see them.
-        if (key === 'nodes' && error instanceof KubeApiError && error.status === 403) listed()
-        else failed(error)
+        if (key !== 'nodes' || !(error instanceof KubeApiError) || error.status !== 403) return failed(error)
+        stores.delete(key)
+        listed()
       })
     })
 
@@ -137,7 +139,7 @@ function slim(object: Live): Live {
 
 function viewOf(stores: Map<keyof View, Map<string, Live>>): View {
   const entries = (Object.keys(KINDS) as (keyof View)[]).map((key) => [key, [...(stores.get(key)?.values() ?? [])]])
-  return Object.fromEntries(entries) as View
+  return { ...(Object.fromEntries(entries) as View), ...(!stores.has('nodes') && { nodes: undefined }) }
 }
 
 function asShivError(error: unknown): unknown {
