@@ -8,7 +8,7 @@ import { findImage, type ImageJob, provideImage } from './image.ts'
 import { maskChanges } from './mask.ts'
 import type { Comparison, ObjectChange, Readiness } from './ports.ts'
 import { obstaclesOf } from './prepare.ts'
-import { type Release, type Source, servingRelease } from './release.ts'
+import { type Release, type Source, isSettled, servingRelease } from './release.ts'
 import type { DeployParams, DeployResult, DryRunResult } from './results.ts'
 import { onStage, sceneOf, type Stage } from './scene.ts'
 import { withoutMigrations } from './stages.ts'
@@ -131,12 +131,6 @@ function leaving(before: KubeObject[] | undefined, wanted: KubeObject[]): Object
   const stay = new Set(wanted.map(nameOf))
   const gone = withoutMigrations(before ?? []).filter((object) => !stay.has(nameOf(object)))
   return gone.map((object) => ({ name: nameOf(object), action: 'remove', fields: [] }))
-}
-
-/** The last attempt left the world as it says. */
-function isSettled(history: Release[]): boolean {
-  const last = history.at(-1)?.outcome
-  return last === 'succeeded' || last === 'rolled-back'
 }
 
 function askOnce({ cluster, destination, caller }: Stage): Promise<unknown> {

@@ -98,10 +98,10 @@ export function servingRelease(history: Release[]): Release | undefined {
   return undefined
 }
 
-/** Whether the newest attempt ended half way, so that nobody knows which release the pods are of. */
-export function isUnsettled(history: Release[]): boolean {
-  const outcome = history.at(-1)?.outcome
-  return outcome !== undefined && outcome !== 'succeeded' && outcome !== 'rolled-back'
+/** The last attempt left the world as it says; after another one nobody knows which release the pods are of. */
+export function isSettled(history: Release[]): boolean {
+  const last = history.at(-1)?.outcome
+  return last === 'succeeded' || last === 'rolled-back'
 }
 
 /**
@@ -110,7 +110,7 @@ export function isUnsettled(history: Release[]): boolean {
  */
 export function releaseBefore(history: Release[]): Release | undefined {
   const serving = servingRelease(history)
-  if (serving === undefined || isUnsettled(history)) return serving
+  if (serving === undefined || !isSettled(history)) return serving
   const same = serving.restores ?? serving.revision
   return history
     .toReversed()

@@ -5,7 +5,7 @@ import { carryOut } from './carry-out.ts'
 import { check, resultOf } from './deploy.ts'
 import type { KubeObject } from '../../plan/types.ts'
 import { obstaclesOf } from './prepare.ts'
-import { type Release, isUnsettled, releaseBefore, servingRelease } from './release.ts'
+import { type Release, isSettled, releaseBefore, servingRelease } from './release.ts'
 import type { DeployResult, RollbackParams } from './results.ts'
 import { onStage, sceneOf, type Stage } from './scene.ts'
 import { withoutMigrations } from './stages.ts'
@@ -36,7 +36,7 @@ export function rollbackService(shop: Workshop, params: RollbackParams, ask: Ask
 function chosen({ destination }: Stage, history: Release[], revision: number | undefined): Release {
   const { service, environment } = destination.target
   const release = revision === undefined ? releaseBefore(history) : history.find((one) => one.revision === revision)
-  const serving = isUnsettled(history) ? undefined : servingRelease(history)
+  const serving = isSettled(history) ? servingRelease(history) : undefined
   if (release !== undefined && release.outcome === 'succeeded' && release.revision !== serving?.revision) return release
   const good = history.filter(({ outcome }) => outcome === 'succeeded').map((one) => one.revision)
   const why =
