@@ -2,6 +2,7 @@ import type { LookupFunction } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { DependencySetting, Upstream } from '../../../engine/dependency-ports.ts'
 import type { Exchange, OpenExchange } from '../exchange.ts'
+import { type Retiring, retiring } from '../retiring.ts'
 import { createBearer, type Bearer, type ReadToken } from './bearer.ts'
 import { createBreaker, type Breaker } from './breaker.ts'
 import { createDialer } from './dial.ts'
@@ -46,14 +47,10 @@ export interface Timeouts {
 }
 
 /** The exchange of a setting, and how many requests use it. */
-export interface Recording {
+export interface Recording extends Retiring {
   readonly exchange: Promise<Exchange>
   /** The same, once it is open. */
   readonly opened: Exchange | undefined
-  /** Says that a request uses it; the result, that it no longer does. */
-  use(): () => void
-  /** No new request will use it: it is closed when the last one is over. */
-  retire(): Promise<void>
 }
 
 export interface CourseTools {
@@ -144,27 +141,12 @@ function openRecording(
     (one) => (opened = one),
     () => {}, // each request that needs it hears of it
   )
-  let users = 0
-  let allGone: (() => void) | undefined
-  let retired: Promise<void> | undefined
-  const retire = async (): Promise<void> => {
-    if (users > 0) await new Promise<void>((resolve) => (allGone = resolve))
-    const last = await exchange.catch(() => undefined) // was told to those who needed it
-    await last?.close()
-  }
   return {
     exchange,
     get opened() {
       return opened
     },
-    use() {
-      users += 1
-      return () => {
-        users -= 1
-        if (users === 0) allGone?.()
-      }
-    },
-    retire: () => (retired ??= retire()),
+    ...retiring(exchange),
   }
 }
 

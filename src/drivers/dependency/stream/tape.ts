@@ -2,15 +2,12 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { DependencySetting } from '../../../engine/dependency-ports.ts'
 import type { CommandExchange } from '../recording/command-exchange.ts'
 import { openCommands } from '../recording/commands.ts'
+import { type Retiring, retiring } from '../retiring.ts'
 
 /** The recording of one setting, shared by its connections. */
-export interface Tape {
+export interface Tape extends Retiring {
   /** Rejects with a ShivError when the recording cannot be read or written; each connection hears of it. */
   readonly exchange: Promise<CommandExchange>
-  /** Says that a connection uses it; the result, that it no longer does. */
-  use(): () => void
-  /** No new connection will use it: it is closed when the last one is over. Rejects with what could not be written. */
-  retire(): Promise<void>
 }
 
 /** How long the recording before, perhaps to the same file, is waited for. */
@@ -24,25 +21,7 @@ export function openTape(setting: DependencySetting, before: Promise<void> | und
     return openCommands(setting)
   })()
   exchange.catch(() => undefined) // each connection that needs it hears of it
-  let users = 0
-  let allGone: (() => void) | undefined
-  let retired: Promise<void> | undefined
-  const retire = async (): Promise<void> => {
-    if (users > 0) await new Promise<void>((resolve) => (allGone = resolve))
-    const opened = await exchange.catch(() => undefined) // was told to those who needed it
-    await opened?.close()
-  }
-  return {
-    exchange,
-    use() {
-      users += 1
-      return () => {
-        users -= 1
-        if (users === 0) allGone?.()
-      }
-    },
-    retire: () => (retired ??= retire()),
-  }
+  return { exchange, ...retiring(exchange) }
 }
 
 function usesTape({ mode }: DependencySetting): boolean {
