@@ -1,3 +1,4 @@
+import { isCommitId } from '../../core/commit-id.ts'
 import { harmless } from '../../core/harmless.ts'
 import { writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
@@ -80,7 +81,7 @@ async function culprit(before: string | undefined, after: string | undefined, ro
   const repository = await repositoryOf(root)
   const short = after.slice(0, 7)
   // History is merged from other machines: what is no commit is nothing for git's command line.
-  if (before === undefined || !repository || !isCommit(before) || !isCommit(after)) return `at ${harmless(short)}`
+  if (before === undefined || !repository || !isCommitId(before) || !isCommitId(after)) return `at ${harmless(short)}`
   if (before === after) return `between two runs of ${short}: not by a commit, so by the machine or by changes that were in none`
   const lines = await git(root, ['log', '--format=%h %s', `${before}..${after}`]).catch(() => undefined)
   if (lines === undefined) {
@@ -90,8 +91,4 @@ async function culprit(before: string | undefined, after: string | undefined, ro
   const commits = lines.trim().split('\n').filter(Boolean)
   if (commits.length === 1) return `at ${harmless(commits[0]!)}`
   return `at one of ${commits.length} commits up to ${short} (git log ${before.slice(0, 7)}..${short})`
-}
-
-function isCommit(text: string): boolean {
-  return /^[0-9a-f]{40,64}$/.test(text)
 }

@@ -1,4 +1,5 @@
 import { execa } from 'execa'
+import { isCommitId } from '../../core/commit-id.ts'
 import type { SourceReader } from '../../engine/deploy/ports.ts'
 import type { Source } from '../../engine/deploy/release.ts'
 
@@ -12,7 +13,7 @@ const FIELDS = '%H%x09%ct%x09%s'
 export const sourceReader: SourceReader = {
   async read(folder, lastKnown, environment) {
     // It comes from the cluster: what is no commit is nothing for git's command line.
-    const last = lastKnown !== undefined && /^[0-9a-f]{40,64}$/.test(lastKnown) ? lastKnown : undefined
+    const last = lastKnown !== undefined && isCommitId(lastKnown) ? lastKnown : undefined
     const git = async (...argv: string[]): Promise<string | undefined> => {
       const env = { ...environment, GIT_OPTIONAL_LOCKS: '0', LC_ALL: 'C' }
       const options = { cwd: folder, env, extendEnv: false, reject: false, timeout: TIMEOUT_MS, stdin: 'ignore' as const }
