@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -7,6 +7,7 @@ import { openAgent } from '../../../src/drivers/sync/agent.ts'
 import { bring } from '../../../src/drivers/sync/bring.ts'
 import { SharedFrames } from '../../../src/drivers/sync/shared-frames.ts'
 import type { SendableFile } from '../../../src/drivers/sync/source.ts'
+import { openFiles } from '../../support/open-files.ts'
 import { busybox, createReplica } from '../../support/replica.ts'
 import { createTree, held } from './overlay.ts'
 
@@ -61,7 +62,7 @@ describe('SharedFrames', () => {
     const [slow, late, leaver] = [frame.chunks(), frame.chunks(), frame.chunks()]
     const first = await slow.next()
     await leaver.next()
-    const opened = () => readdirSync('/proc/self/fd').filter((name) => linkOf(`/proc/self/fd/${name}`) === join(folder, 'a'))
+    const opened = () => openFiles('self').filter((file) => file === join(folder, 'a'))
     if (process.platform === 'linux') expect(opened()).toHaveLength(1)
     frames.close()
     await leaver.return(undefined)
@@ -109,11 +110,3 @@ describe('SharedFrames', () => {
     },
   )
 })
-
-function linkOf(path: string): string {
-  try {
-    return readlinkSync(path)
-  } catch {
-    return '' // closed meanwhile
-  }
-}

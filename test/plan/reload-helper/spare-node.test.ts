@@ -1,56 +1,25 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { constants, readdirSync, readlinkSync } from 'node:fs'
-import { type FileHandle, mkdir, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { HELPER_SCRIPTS } from '../../../src/plan/reload-helper.ts'
+import { createSpareWorld, type SpareWorld } from './spare-world.ts'
 
 describe.skipIf(process.platform !== 'linux')('spare.cjs', () => {
   let folder: string
-  let fifo: FileHandle
-  const running: ChildProcess[] = []
+  let world: SpareWorld
 
   beforeEach(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'shiv-spare-'))
-    await mkdir(join(folder, 'shiv'))
-    await mkdir(join(folder, 'code'))
-    await writeFile(join(folder, 'shiv/spare.cjs'), HELPER_SCRIPTS['spare.cjs'])
-    execFileSync('mkfifo', [join(folder, 'shiv/go')])
-    fifo = await open(join(folder, 'shiv/go'), constants.O_RDWR)
+    world = await createSpareWorld('spare.cjs')
+    folder = world.folder
   })
-  afterEach(async () => {
-    for (const child of running.splice(0)) child.kill('SIGKILL')
-    await fifo.close().catch(() => {}) // a test may have closed it
-    await rm(folder, { recursive: true })
-  })
+  afterEach(() => world.end())
 
-  const save = (name: string, text: string) => writeFile(join(folder, 'code', name), text)
+  const save: SpareWorld['save'] = (...file) => world.save(...file)
+  const settle: SpareWorld['settle'] = (child) => world.settle(child)
+  const go: SpareWorld['go'] = (line) => world.go(line)
   const spare = (args: string[], env: Record<string, string> = {}) => {
-    const child = spawn(process.execPath, args, {
-      cwd: join(folder, 'shiv'),
-      env: {
-        PATH: process.env['PATH'],
-        NODE_OPTIONS: `--require ${join(folder, 'shiv/spare.cjs')}`,
-        SHIV_SPARE_FIFO: join(folder, 'shiv/go'),
-        SHIV_SPARE_CWD: join(folder, 'code'),
-        ...env,
-      },
-    })
-    running.push(child)
-    let output = ''
-    child.stdout.on('data', (part) => (output += part))
-    child.stderr.on('data', (part) => (output += part))
-    const closed = once(child, 'close').then(([code, signal]) => ({ code, signal, output }))
-    return { child, closed, output: () => output }
+    const preloaded = { NODE_OPTIONS: `--require ${join(folder, 'shiv/spare.cjs')}`, SHIV_SPARE_CWD: join(folder, 'code') }
+    return world.start(process.execPath, args, { cwd: 'shiv', env: { ...preloaded, ...env } })
   }
-  /** It has opened its FIFO, so whatever it reads early has been read. */
-  const settle = (child: ChildProcess) => {
-    const files = () => readdirSync(`/proc/${child.pid}/fd`).map((name) => linkOf(`/proc/${child.pid}/fd/${name}`))
-    return expect.poll(files, { timeout: 10_000, interval: 5 }).toContain(join(folder, 'shiv/go'))
-  }
-  const go = (line = 'go') => fifo.write(`${line}\n`)
 
   it('runs the code of the moment of go, not of its own start', async () => {
     await save('main.js', 'console.log("old")')
@@ -185,15 +154,7 @@ describe.skipIf(process.platform !== 'linux')('spare.cjs', () => {
     expect(await first.closed).toMatchObject({ code: null, signal: 'SIGTERM', output: '' })
     const second = spare([join(folder, 'code/main.cjs')])
     await settle(second.child)
-    await fifo.close()
+    await world.letGoOfFifo()
     expect(await second.closed).toMatchObject({ code: 0, output: '' })
   })
 })
-
-function linkOf(path: string): string {
-  try {
-    return readlinkSync(path)
-  } catch {
-    return '' // closed meanwhile
-  }
-}

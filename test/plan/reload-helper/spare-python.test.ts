@@ -1,53 +1,27 @@
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
-import { constants, readdirSync, readlinkSync } from 'node:fs'
-import { type FileHandle, mkdir, mkdtemp, open, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { spawnSync } from 'node:child_process'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { HELPER_SCRIPTS } from '../../../src/plan/reload-helper.ts'
+import { createSpareWorld, type SpareWorld } from './spare-world.ts'
 
 const hasPython = spawnSync('python3', ['-c', 'pass']).status === 0
 if (!hasPython) console.log('spare.py is not tested: python3 is not installed')
 
 describe.skipIf(process.platform !== 'linux' || !hasPython)('spare.py', () => {
   let folder: string
-  let fifo: FileHandle
-  const running: ChildProcess[] = []
+  let world: SpareWorld
 
   beforeEach(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'shiv-spare-'))
-    await mkdir(join(folder, 'shiv'))
-    await mkdir(join(folder, 'code'))
-    await writeFile(join(folder, 'shiv/spare.py'), HELPER_SCRIPTS['spare.py'])
-    execFileSync('mkfifo', [join(folder, 'shiv/go')])
-    fifo = await open(join(folder, 'shiv/go'), constants.O_RDWR)
+    world = await createSpareWorld('spare.py')
+    folder = world.folder
   })
-  afterEach(async () => {
-    for (const child of running.splice(0)) child.kill('SIGKILL')
-    await fifo.close().catch(() => {}) // a test may have closed it
-    await rm(folder, { recursive: true })
-  })
+  afterEach(() => world.end())
 
-  const save = (name: string, text: string) => writeFile(join(folder, 'code', name), text)
-  const spare = (program: string[], env: Record<string, string> = {}) => {
-    const child = spawn('python3', ['-B', join(folder, 'shiv/spare.py'), ...program], {
-      cwd: join(folder, 'code'),
-      env: { PATH: process.env['PATH'], SHIV_SPARE_FIFO: join(folder, 'shiv/go'), ...env },
-    })
-    running.push(child)
-    let output = ''
-    child.stdout.on('data', (part) => (output += part))
-    child.stderr.on('data', (part) => (output += part))
-    const closed = once(child, 'close').then(([code, signal]) => ({ code, signal, output }))
-    return { child, closed, output: () => output }
-  }
-  /** It has opened its FIFO, so whatever it reads early has been read. */
-  const settle = (child: ChildProcess) => {
-    const files = () => readdirSync(`/proc/${child.pid}/fd`).map((name) => linkOf(`/proc/${child.pid}/fd/${name}`))
-    return expect.poll(files, { timeout: 10_000, interval: 5 }).toContain(join(folder, 'shiv/go'))
-  }
-  const go = (line = 'go') => fifo.write(`${line}\n`)
+  const save: SpareWorld['save'] = (...file) => world.save(...file)
+  const settle: SpareWorld['settle'] = (child) => world.settle(child)
+  const go: SpareWorld['go'] = (line) => world.go(line)
+  const spare = (program: string[], env: Record<string, string> = {}) =>
+    world.start('python3', ['-B', join(folder, 'shiv/spare.py'), ...program], { cwd: 'code', env })
   const plainly = (program: string[]) =>
     spawnSync('python3', ['-B', ...program], { cwd: join(folder, 'code'), env: { PATH: process.env['PATH'] }, encoding: 'utf8' })
 
@@ -155,15 +129,7 @@ if __name__ == "__main__":
     expect(await first.closed).toMatchObject({ code: null, signal: 'SIGTERM', output: '' })
     const second = spare(['main.py'])
     await settle(second.child)
-    await fifo.close()
+    await world.letGoOfFifo()
     expect(await second.closed).toMatchObject({ code: 0, output: '' })
   })
 })
-
-function linkOf(path: string): string {
-  try {
-    return readlinkSync(path)
-  } catch {
-    return '' // closed meanwhile
-  }
-}
