@@ -1,5 +1,5 @@
-import type { Duplex } from 'node:stream'
 import { toErrorShape } from '../../../core/errors.ts'
+import { drained } from '../drained.ts'
 import type { PlayedResponse, Player, RequestHead, Unmatched } from '../exchange.ts'
 import { BodyQueue } from './body-queue.ts'
 import type { Course } from './course.ts'
@@ -111,7 +111,7 @@ async function playUpgrade(
     for await (const chunk of body) {
       if (socket.destroyed) return { kind: 'gone', sentBytes: said.size, receivedBytes }
       receivedBytes += chunk.length
-      if (!socket.write(chunk)) await drainOf(socket)
+      if (!socket.write(chunk)) await drained(socket)
     }
   } catch (error) {
     socket.destroy()
@@ -120,18 +120,6 @@ async function playUpgrade(
   said.close()
   socket.end()
   return { kind: 'played', status: '101', sentBytes: said.size, receivedBytes }
-}
-
-function drainOf(socket: Duplex): Promise<void> {
-  return new Promise((resolve) => {
-    const settle = (): void => {
-      socket.removeListener('drain', settle)
-      socket.removeListener('close', settle)
-      resolve()
-    }
-    socket.once('drain', settle)
-    socket.once('close', settle)
-  })
 }
 
 /** What the guard refuses is not recorded either, before it is excepted. */

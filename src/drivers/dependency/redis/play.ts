@@ -1,3 +1,4 @@
+import { drained } from '../drained.ts'
 import type { Unmatched } from '../exchange.ts'
 import type { CommandExchange, CommandRequest } from '../recording/command-exchange.ts'
 import type { PlayedConnection } from '../stream/open-stream.ts'
@@ -141,16 +142,4 @@ async function recordedServer({ player }: CommandExchange): Promise<Map<string, 
 function unmatched({ message, nearest, difference, hint }: Unmatched): Answer {
   const parts = [message, ...(nearest === undefined ? [] : [`nearest: ${nearest};`]), difference.join('; '), hint ?? '']
   return { bytes: errorLine(`UNRECORDED ${parts.filter((part) => part !== '').join(' ')}`), servedBy: 'nobody', why: message }
-}
-
-function drained(client: PlayedConnection['client']): Promise<void> {
-  return new Promise((resolve) => {
-    const settle = (): void => {
-      client.removeListener('drain', settle)
-      client.removeListener('close', settle)
-      resolve()
-    }
-    client.once('drain', settle)
-    client.once('close', settle)
-  })
 }
