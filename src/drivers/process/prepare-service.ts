@@ -35,13 +35,13 @@ export async function prepareService(
   changed?: ReadonlySet<string>,
 ): Promise<void> {
   const out = outFolder(context, service)
-  const env = baseEnvironment(context.environment, 'tool')
-  env['PATH'] = pathOf(service, out, env['PATH'])
   const { prepare } = service.language.process
   const stamps = stampsFolder(home, context.runId)
   const isSettled = (step: PrepareStep) =>
     isDone(step, { service, stamps, out }) && matchFiles([...changed!], step.inputs).length === 0
   if (changed !== undefined && prepare.every(isSettled)) return
+  const env = baseEnvironment(context.environment, 'tool')
+  env['PATH'] = pathOf(service, out, env['PATH'])
   needTools(service, env['PATH'])
   if (prepare.length === 0) return
   const files = listFiles(service.root, (path) => prepare.some(({ outputs }) => outputs.includes(path)))
