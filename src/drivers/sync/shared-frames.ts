@@ -8,7 +8,7 @@ const SHARED_BYTES = 8 * 1024 * 1024
 /** Of one order to several containers, which mostly want the same: each file is looked at and read once. Closed, it shares nothing and holds nothing. */
 export class SharedFrames {
   private readonly sources = new Map<string, Source>()
-  private readonly frames: { files: readonly SendableFile[]; frame: Frame; finish(): Promise<void> }[] = []
+  private readonly frames = new Set<{ frame: Frame; finish(): Promise<void> }>()
   private isOpen = true
 
   /** As `inspectSource`. */
@@ -22,21 +22,20 @@ export class SharedFrames {
 
   /** As `frameOf`. */
   frame(files: readonly SendableFile[]): Frame {
-    const known = this.frames.find((each) => isSame(each.files, files))
-    if (known !== undefined) return known.frame
+    for (const { frame } of this.frames) if (isSame(frame.files, files)) return frame
     const own = frameOf(files)
     if (!this.isOpen || own.lone !== undefined || own.sizeBytes > SHARED_BYTES) return own
-    const forget = () => void this.frames.splice(0, Infinity, ...this.frames.filter((each) => each.files !== files))
-    const { chunks, finish } = readOnce(own.chunks(), forget)
-    const frame = { ...own, chunks }
-    this.frames.push({ files, frame, finish })
-    return frame
+    const { chunks, finish } = readOnce(own.chunks(), () => this.frames.delete(shared))
+    const shared = { frame: { ...own, chunks }, finish }
+    this.frames.add(shared)
+    return shared.frame
   }
 
   close(): void {
     this.isOpen = false
     this.sources.clear()
-    for (const { finish } of this.frames.splice(0)) finish().catch(() => {}) // told to who reads it
+    for (const { finish } of this.frames) finish().catch(() => {}) // told to who reads it
+    this.frames.clear()
   }
 }
 
