@@ -11,6 +11,7 @@ import { int32, message, readErrorFields, startup } from '../../../src/drivers/p
 import { until } from './support/until.ts'
 import { rulesOf, tempFolder, type RuleChoice } from './recording/traffic.ts'
 import { createCutRelay, type CutRelay } from './support/cut-relay.ts'
+import { createPgClients } from './support/pg-clients.ts'
 import { asOwner, OWNER, startPostgres, type TestServer } from './support/servers.ts'
 import { type Opened, openFor, READ_ONLY, READ_WRITE, settingOf } from './support/setting.ts'
 
@@ -33,9 +34,9 @@ beforeEach(async () => {
 afterAll(() => server.end())
 
 const opened: Opened[] = []
-const clients: pg.Client[] = []
+const { make, connect, end: endClients } = createPgClients()
 afterEach(async () => {
-  await Promise.all(clients.splice(0).map((client) => client.end().catch(() => undefined)))
+  await endClients()
   await Promise.all(opened.splice(0).map(({ dependency }) => dependency.close()))
   await network.close()
 })
@@ -62,15 +63,8 @@ const open = async (mode: 'record' | 'replay', file: string, choice: Choice = {}
   opened.push(one)
   return one
 }
-const connect = async ({ dependency }: Opened, more: pg.ClientConfig = {}): Promise<pg.Client> => {
-  const client = new pg.Client({ host: '127.0.0.1', port: dependency.port, user: 'service', password: 'whatever', ...more })
-  client.on('error', () => undefined)
-  clients.push(client)
-  await client.connect()
-  return client
-}
 const close = async (one: Opened): Promise<void> => {
-  await Promise.all(clients.splice(0).map((client) => client.end().catch(() => undefined)))
+  await endClients()
   opened.splice(opened.indexOf(one), 1)
   await one.dependency.close()
 }
@@ -311,8 +305,7 @@ test('a session is let in by the password of the run alone, and reports what the
   const choice = { password: 'password-of-the-run' }
   const file = join(tempFolder(), 'users.jsonl')
   const statuses = async (one: Opened): Promise<Record<string, string>> => {
-    const client = new pg.Client({ host: '127.0.0.1', port: one.dependency.port, user: 'service', password: choice.password })
-    clients.push(client)
+    const client = make(one, { password: choice.password })
     const said: Record<string, string> = {}
     const { connection } = client as unknown as { connection: NodeJS.EventEmitter }
     connection.on(

@@ -4,6 +4,7 @@ import { openPostgresDependency } from '../../../src/drivers/dependency/postgres
 import { connect as dialTcp, createServer, type Socket } from 'node:net'
 import { int32, message, opening, startup, CODE } from '../../../src/drivers/postgres/messages.ts'
 import { createCutRelay } from './support/cut-relay.ts'
+import { createPgClients } from './support/pg-clients.ts'
 import { asOwner, OWNER, startPostgres, type TestServer } from './support/servers.ts'
 import { holdForTests } from './support/opened.ts'
 import { type Opened, openFor, READ_WRITE, settingOf } from './support/setting.ts'
@@ -17,10 +18,8 @@ beforeAll(async () => {
 afterAll(() => server.end())
 
 const { keep, sockets } = holdForTests()
-const clients: pg.Client[] = []
-afterEach(async () => {
-  await Promise.all(clients.splice(0).map((client) => client.end().catch(() => undefined)))
-})
+const { connect, end: endClients } = createPgClients()
+afterEach(endClients)
 
 const open = async (more: Parameters<typeof settingOf>[2] = {}): Promise<Opened> => {
   const upstream = { credentials: async () => ({ ...OWNER, database: 'postgres' }), ...more.upstream }
@@ -30,13 +29,6 @@ const open = async (more: Parameters<typeof settingOf>[2] = {}): Promise<Opened>
   )
   keep(one)
   return one
-}
-const connect = async ({ dependency }: Opened, more: pg.ClientConfig = {}): Promise<pg.Client> => {
-  const client = new pg.Client({ host: '127.0.0.1', port: dependency.port, user: 'service', password: 'whatever', ...more })
-  client.on('error', () => undefined)
-  clients.push(client)
-  await client.connect()
-  return client
 }
 
 test('a service without a password of staging reads there, by simple and by prepared queries', async () => {
