@@ -3,16 +3,17 @@ import { dirname, join, relative, sep } from 'node:path'
 import ignore from 'ignore'
 import { mayMatch } from './may-match.ts'
 
-interface Matcher {
-  /** How many characters of a path, relative to the repository's root, stand for the folder of the .gitignore. */
-  skip: number
-  patterns: string[]
-  matches: ignore.Ignore
+interface Rule {
+  /** Relative to the repository's root. */
+  pattern: string
+  /** As it is written, and where. */
+  mark: string
 }
 
-/** Of a folder: its matchers, the nearest first, and what none of them matches can skip. */
+/** Of a folder: every rule from the root down to it, the nearest last, and what none of them matches can skip. */
 interface Chain {
-  matchers: Matcher[]
+  rules: Rule[]
+  matches: ignore.Ignore
   may: RegExp
 }
 
@@ -39,45 +40,40 @@ export class GitIgnore {
   /** The rule that ignores a path relative to the folder, and where it stands. */
   find(path: string, isFolder: boolean): string | undefined {
     const full = this.prefix + path
-    for (const { skip, matches } of this.chainOf(parentOf(full)).matchers) {
-      const { ignored, unignored, rule } = matches.test(full.slice(skip) + (isFolder ? '/' : ''))
-      if (ignored) return `${rule?.pattern} (${rule?.mark})`
-      if (unignored) return undefined
-    }
-    return undefined
+    const { ignored, rule } = this.chainOf(parentOf(full)).matches.test(full + (isFolder ? '/' : ''))
+    return ignored ? rule?.mark : undefined
   }
 
   private chainOf(folder: string): Chain {
     const known = this.chains.get(folder)
     if (known !== undefined) return known
-    const above = folder === '' ? chain(this.readExclude()) : this.chainOf(parentOf(folder))
-    const own = this.read(folder === '' ? '.gitignore' : `${folder}/.gitignore`, folder === '' ? 0 : folder.length + 1)
-    const made = own === undefined ? above : chain([own, ...above.matchers])
+    const above = folder === '' ? chain(this.read('.git/info/exclude', '')) : this.chainOf(parentOf(folder))
+    const own = this.read(folder === '' ? '.gitignore' : `${folder}/.gitignore`, folder)
+    const made = own.length === 0 ? above : chain([...above.rules, ...own])
     this.chains.set(folder, made)
     return made
   }
 
-  private readExclude(): Matcher[] {
-    const exclude = this.read('.git/info/exclude', 0)
-    return exclude === undefined ? [] : [exclude]
-  }
-
-  private read(file: string, skip: number): Matcher | undefined {
+  private read(file: string, folder: string): Rule[] {
     const path = join(this.repository, file)
-    if (!existsSync(path)) return undefined
-    const patterns = readRules(path).map(({ text, line }) => ({ pattern: text, mark: `${file}:${line}` }))
-    return patterns.length === 0
-      ? undefined
-      : {
-          skip,
-          patterns: patterns.map(({ pattern }) => pattern),
-          matches: ignore({ ignorecase: process.platform !== 'linux' }).add(patterns),
-        }
+    if (!existsSync(path)) return []
+    return readRules(path).map(({ text, line }) => ({ pattern: below(folder, text), mark: `${text} (${file}:${line})` }))
   }
 }
 
-function chain(matchers: Matcher[]): Chain {
-  return { matchers, may: mayMatch(matchers.flatMap(({ patterns }) => patterns)) }
+function chain(rules: Rule[]): Chain {
+  const matches = ignore({ ignorecase: process.platform !== 'linux' }).add(rules)
+  return { rules, matches, may: mayMatch(rules.map(({ pattern }) => pattern)) }
+}
+
+/** A rule of a folder's own file as one of the root's: all rules stand in one order then, and a folder that a nearer file takes back is taken back for what is in it. */
+function below(folder: string, rule: string): string {
+  if (folder === '') return rule
+  const negated = rule.startsWith('!') ? '!' : ''
+  const pattern = rule.slice(negated.length)
+  const anchored = /\/(?!\s*$)/.test(pattern)
+  const literal = folder.replace(/[\\*?[\] ]/g, '\\$&')
+  return `${negated}/${literal}/${anchored ? pattern.replace(/^\//, '') : `**/${pattern}`}`
 }
 
 function parentOf(path: string): string {

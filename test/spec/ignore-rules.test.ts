@@ -106,6 +106,17 @@ describe("git's rules", () => {
     expect(why('private')).toBe('private (.git/info/exclude:1)')
   })
 
+  test('what a nearer file takes back is taken back for all that is in it', () => {
+    execFileSync('git', ['init', '-q'], { cwd: base })
+    write({ '.gitignore': 'b\na/c\n', 'a/.gitignore': '!**/\n', 'a/[x]/.gitignore': '!b\n/only\n' })
+    expect([why('b/file'), why('a/b/file'), why('a/c/file')]).toEqual(['b (.gitignore:1)', undefined, undefined])
+    expect([why('a/[x]/b/file'), why('a/[x]/only'), why('a/x/only')]).toEqual([
+      undefined,
+      '/only (a/[x]/.gitignore:2)',
+      undefined,
+    ])
+  })
+
   test('of a folder above do not count where there is no repository', () => {
     root = join(base, 'service')
     write({ '.gitignore': 'a', 'service/.gitignore': 'b' })
