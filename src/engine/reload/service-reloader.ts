@@ -144,11 +144,15 @@ export class ServiceReloader {
     return this.ledger.mark
   }
 
-  /** Hashes by path in the container of all that is copied there, and which of them were edited since the image was made. */
+  /**
+   * Hashes by path in the container of all that is copied there, and which of them were edited since the image was made. What is installed from is what
+   * the image's own install left of it (`npm prune` writes the lock file anew), until it is edited.
+   */
   async expected(): Promise<{ expected: Map<string, string>; beyond: Set<string> }> {
     const expected = new Map<string, string>()
     for (const path of this.tree.files.keys()) {
-      const target = ownTarget(this.parts.rules.verdict(path))
+      const verdict = this.parts.rules.verdict(path)
+      const target = verdict.action === 'install' ? undefined : ownTarget(verdict)
       const hash = target === undefined ? undefined : await this.tree.hash(path)
       if (hash !== undefined && target !== undefined) expected.set(target, hash)
     }

@@ -551,6 +551,18 @@ describe('a file that says what is depended on, where containers run', () => {
     return next
   }
 
+  it('is what the image made of it until it is saved: only then replicas must hold the file itself', async () => {
+    reloader = makeWithRule()
+    write('deps.json', 'one')
+    write('deps.lock', 'one')
+    await open()
+    expect([...(await reloader.expected()).expected.keys()]).toEqual(['/app/a.js', '/app/b.js'])
+    save('deps.lock', 'two')
+    await until(() => loops.length === 1)
+    expect((await reloader.expected()).expected.get('/app/deps.lock')).toBe(hashText('two'))
+    expect((await reloader.expected()).expected.has('/app/deps.json')).toBe(false)
+  })
+
   it('is installed beside them, of all that the command reads, and goes in with what was installed; the image is stale', async () => {
     reloader = makeWithRule()
     write('deps.lock', 'x')
