@@ -14,6 +14,10 @@ import { untilEmpty, untilGone } from './until.ts'
 /** After this long, what keeps a namespace from ending is looked for. */
 const LATE_MS = 5_000
 
+const WORKLOADS = new Set(['Deployment', 'CronJob', 'Job', 'StatefulSet'])
+/** Selects the pods of services and databases. */
+const RUN_PODS = `${LABEL.service},app.kubernetes.io/component`
+
 /**
  * Takes away what a run made and waits until it is gone. Volume claims and the databases' credentials stay, and their namespace with
  * them, unless `purge`; a namespace that is not ours is never touched.
@@ -23,9 +27,25 @@ export async function removeRun(client: KubeClient, plan: Plan, purge: boolean, 
   const namespace = await ownNamespace(client, plan)
   if (namespace === undefined) return
   await Promise.all(clusterScoped(plan).map((object) => removeOwn(client, object, plan, signal)))
-  if (purge || namespace.metadata.deletionTimestamp !== undefined) return removeNamespace(client, plan, signal)
+  if (namespace.metadata.deletionTimestamp !== undefined) return removeNamespace(client, plan, signal)
+  await endServices(client, plan, signal)
   await removeObjects(client, plan, signal)
-  if (!(await holdsData(client, plan))) await removeNamespace(client, plan, signal)
+  // A namespace with nothing in it ends at once; one whose pods still end is looked at again only after their grace period.
+  if (purge) await removeClaims(client, plan, signal)
+  if (purge || !(await holdsData(client, plan))) await removeNamespace(client, plan, signal)
+}
+
+/** Services end before the databases that they use: one whose database is gone may not be able to end in order, and is killed after its grace period. */
+async function endServices(client: KubeClient, plan: Plan, signal: AbortSignal): Promise<void> {
+  const live = new Map<string, Live>()
+  const workloads = OWNABLE.filter(({ kind }) => WORKLOADS.has(kind))
+  const options = { namespace: plan.namespace, run: runLabel(plan), signal }
+  await Promise.all(workloads.map((resource) => listOwned(client, resource, options, live)))
+  const ofServices = [...live.values()].filter(
+    (object) => object.metadata.labels?.[LABEL.database] === undefined && isPrunable(object),
+  )
+  await Promise.all(ofServices.map((object) => deleteObject(client, object, { signal })))
+  await untilEmpty(client, podsOf(plan, `${RUN_PODS},!${LABEL.database}`), signal)
 }
 
 async function removeObjects(client: KubeClient, plan: Plan, signal: AbortSignal): Promise<void> {
@@ -38,10 +58,17 @@ async function removeObjects(client: KubeClient, plan: Plan, signal: AbortSignal
   await Promise.all([...new Set([...OWNABLE, ...namespaced])].map((resource) => listOwned(client, resource, options, live)))
   const leaving = [...live.values()].filter(isPrunable)
   await Promise.all(leaving.map((object) => deleteObject(client, object, { signal })))
-  const parts = encodeURIComponent(`${LABEL.service},app.kubernetes.io/component`)
-  await untilEmpty(client, `${knownPath('Pod', plan.namespace)}?labelSelector=${parts}`, signal)
+  await untilEmpty(client, podsOf(plan, RUN_PODS), signal)
   const rest = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: INVENTORY_NAME, namespace: plan.namespace } }
   await deleteObject(client, rest, { signal })
+}
+
+async function removeClaims(client: KubeClient, plan: Plan, signal: AbortSignal): Promise<void> {
+  const { items } = await client.call<{ items: Live[] | null }>('GET', knownPath('PersistentVolumeClaim', plan.namespace), {
+    signal,
+  })
+  const claims = (items ?? []).map(({ metadata }) => ({ apiVersion: 'v1', kind: 'PersistentVolumeClaim', metadata }))
+  await Promise.all(claims.map((claim) => deleteObject(client, claim, { signal, wait: true })))
 }
 
 async function removeNamespace(client: KubeClient, plan: Plan, signal: AbortSignal): Promise<void> {
@@ -69,4 +96,8 @@ async function removeOwn(client: KubeClient, object: KubeObject, plan: Plan, sig
   if (resource === undefined || resource.namespaced) return
   const live = await orMissing(client.call<Live>('GET', pathOf(resource, undefined, object.metadata.name)))
   if (live?.metadata.labels?.[LABEL.run] === runLabel(plan)) await deleteObject(client, object, { signal })
+}
+
+function podsOf(plan: Plan, selector: string): string {
+  return `${knownPath('Pod', plan.namespace)}?labelSelector=${encodeURIComponent(selector)}`
 }
