@@ -1,18 +1,25 @@
 import { ShivError } from '../core/errors.ts'
 import { callDaemon } from '../wire/call-daemon.ts'
-import type { Request } from '../wire/messages.ts'
+import type { Request, WireEvent } from '../wire/messages.ts'
 import type { Invocation } from './command.ts'
 import { realClock, type Progress } from './render/progress.ts'
 
-/** Sends a request that takes its time and shows its events: redrawn on a terminal, lines without one, JSON lines with --json. */
-export async function withProgress<T>(invocation: Invocation, request: Request): Promise<T> {
+/** Sends a request that takes its time and shows its events: redrawn on a terminal, lines without one, JSON lines with --json. `listen` hears them too. */
+export async function withProgress<T>(
+  invocation: Invocation,
+  request: Request,
+  listen: (event: WireEvent) => void = () => {},
+): Promise<T> {
   const { signal } = invocation
   const progress = await progressFor(invocation)
   try {
     return await callDaemon<T>(request, {
       command: ['shiv', invocation.command.name, ...invocation.args].join(' '),
       signal,
-      onEvent: (event) => progress.event(event),
+      onEvent: (event) => {
+        listen(event)
+        progress.event(event)
+      },
     })
   } catch (error) {
     if (signal.aborted) throw interrupted(invocation, error)

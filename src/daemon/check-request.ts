@@ -19,6 +19,7 @@ const PARAMS: Record<Method, Shape> = {
   why: { ...START, files: 'strings' },
   logs: { ...TARGET, sources: 'strings', follow: 'boolean' },
   exec: { ...TARGET, argv: 'strings' },
+  test: START,
   loops: TARGET,
   verify: TARGET,
   proxy: { path: 'string', names: 'strings' },

@@ -186,6 +186,8 @@ function callEngine(engine: Composition['engine'], request: EngineRequest, ask: 
       return engine.rollback(request.params, ask)
     case 'exec':
       return engine.exec(request.params, ask)
+    case 'test':
+      return engine.test(request.params, ask)
     default:
       return request satisfies never
   }

@@ -1,5 +1,6 @@
 import { buildWorkspace } from './build.ts'
 import { adoptRuns, loadRuns } from './adopt.ts'
+import { testServices } from './test.ts'
 import { execIn, logsOf, parityOf, planOfWorkspace, statusOfRuns } from './look.ts'
 import type { Ask, EngineParts } from './parts.ts'
 import type { BuildWish } from './ports.ts'
@@ -18,6 +19,7 @@ import type {
   RestartResult,
   RunStatus,
   StartParams,
+  TestResult,
   StartResult,
   StopResult,
   Target,
@@ -61,6 +63,7 @@ export interface Engine {
   why(params: StartParams & { files: string[] }): Promise<WhyResult>
   logs(params: Target & { sources: string[]; follow: boolean; tail?: number; since?: number }, ask: Ask): Promise<LogsResult>
   exec(params: Target & { argv: string[] }, ask: Ask): Promise<ExecResult>
+  test(params: StartParams, ask: Ask): Promise<TestResult>
   loops(params: Target): Promise<LoopsResult>
   verify(params: Target, ask: Ask): Promise<VerifyResult>
   /** Dependencies outside of the workspace, all or those named. */
@@ -127,6 +130,7 @@ export function openEngine(parts: EngineParts): Engine {
     parity: after(adopted, parityOf),
     logs: after(adopted, logsOf),
     exec: after(adopted, execIn),
+    test: after(adopted, testServices),
     verify: after(adopted, verifyRun),
     proxyTail: after(adopted, tailDependencies),
     proxy: unqueued(adopted, listDependencies),

@@ -193,6 +193,29 @@ export interface ExecResult {
   stderr: string
 }
 
+/** Ends `test`: the services' own tests, each run to its end against the run. */
+export interface TestResult {
+  version: 1
+  workspace: string
+  tests: ServiceTest[]
+  /** Services that have no test command. */
+  untested: string[]
+  durationMs: number
+}
+
+export interface ServiceTest {
+  service: string
+  command: string[]
+  passed: boolean
+  /** Its exit code. */
+  code: number
+  durationMs: number
+  /** The last that it wrote. */
+  lines: string[]
+  /** There is no such program on this machine. */
+  missing?: string
+}
+
 /** Ends `logs`. Lines are `log` events; with `follow`, `health` and `warning` events of the run come between them. */
 export interface LogsResult {
   version: 1

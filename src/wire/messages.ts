@@ -25,6 +25,8 @@ export type {
   StepEvent,
   StopResult,
   Target,
+  TestResult,
+  ServiceTest,
   VerifyResult,
   WhyResult,
 } from '../engine/results.ts'
@@ -44,6 +46,7 @@ export type Request =
   | { method: 'why'; params: StartParams & { files: string[] } }
   | { method: 'logs'; params: Target & { sources: string[]; follow: boolean; tail?: number; since?: number } }
   | { method: 'exec'; params: Target & { argv: string[] } }
+  | { method: 'test'; params: StartParams }
   | { method: 'loops'; params: Target }
   | { method: 'verify'; params: Target }
   | { method: 'proxy'; params: { path: string; names: string[] } }

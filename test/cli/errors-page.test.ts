@@ -15,12 +15,12 @@ const sources = readdirSync('src', { recursive: true, encoding: 'utf8' })
 /** First words of codes, as the page uses them. */
 const areas = new Set(listed.flatMap(({ code }) => (code.includes('_') ? [code.slice(0, code.indexOf('_'))] : [])))
 /** Look like a code and are names of environment variables. */
-const NOT_CODES = new Set(['SERVICE_NAME', 'BUILD_URL', 'BUILD_USER_ID'])
+const NOT_CODES = new Set(['SERVICE_NAME'])
 
-/** Codes in the source: what stands after `code:`, and every literal that begins as a code does; `env['NAME']` is neither. */
+/** Codes in the source: what stands after `code:`, and every literal that begins as a code does; `env['NAME']` and `at('NAME')` are neither. */
 function codesIn(text: string): string[] {
   const named = [...text.matchAll(/\bcode: '([A-Z][A-Z_]*_[A-Z_]+|INTERNAL|INTERRUPTED)'/g)].map(([, code = '']) => code)
-  const literals = [...text.matchAll(/(?<!\[)'([A-Z]+_[A-Z_]+)'(?!\])/g)].map(([, code = '']) => code)
+  const literals = [...text.matchAll(/(?<!\[|\bat\()'([A-Z]+_[A-Z_]+)'(?!\])/g)].map(([, code = '']) => code)
   return [...named, ...literals.filter((code) => areas.has(code.slice(0, code.indexOf('_'))) && !NOT_CODES.has(code))]
 }
 

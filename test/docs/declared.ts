@@ -16,7 +16,7 @@ export const DECLARED: Declared[] = [
     why: 'what npm ci installs is there when tests run; the block below it runs the rest and shows what it prints',
     elsewhere: { test: 'test/e2e/pack.test.ts', shows: "['start', './orders'" },
   },
-  { line: 'npm ci && npm test', why: 'this test is part of it', elsewhere: { test: '.ci/run', shows: 'npm ci\nnpm test' } },
+  { line: 'npm ci && npm test', why: 'this test is part of it', elsewhere: { test: '.ci/run', shows: '\nnpm test' } },
   {
     line: 'npx shiv start examples/user-service --runtime kind',
     why: 'it wants a cluster; here it runs as processes',
@@ -63,6 +63,11 @@ export const DECLARED: Declared[] = [
     line: 'shiv bench history',
     why: 'it shows what was measured before',
     elsewhere: { test: 'test/e2e/bench.test.ts', shows: "bench('history'" },
+  },
+  {
+    line: 'shiv ci examples/orders --report shiv-report',
+    why: 'it begins with nothing, and here other commands have started the workspace',
+    elsewhere: { test: 'test/e2e/ci.test.ts', shows: "ci('--report', 'shiv-report')" },
   },
   {
     line: 'shiv proxy',

@@ -2,8 +2,20 @@ import type { BenchReport } from '../report.ts'
 import { nameOf } from '../samples.ts'
 import { escapeXml } from './xml.ts'
 
-/** A report as JUnit XML: a test case for each series, whose time is its median, and one for each verdict of a gate. A gate that failed is a failure, a measure that could not be taken an error. */
+const HEAD = '<?xml version="1.0" encoding="UTF-8"?>'
+
+/** Suites as a JUnit file. */
+export function junitFile(suites: string[]): string {
+  return [HEAD, '<testsuites>', ...suites, '</testsuites>', ''].join('\n')
+}
+
+/** A report as JUnit XML. */
 export function renderJUnit(report: BenchReport): string {
+  return junitFile([junitSuite(report)])
+}
+
+/** A suite: a test case for each series, whose time is its median, and one for each verdict of a gate. A gate that failed is a failure, a measure that could not be taken an error. */
+export function junitSuite(report: BenchReport): string {
   const { series, gates, comparisons } = report
   const failures = gates.filter(({ state }) => state === 'failed').length
   const errors = series.filter(({ failure }) => failure !== undefined).length
@@ -27,10 +39,8 @@ export function renderJUnit(report: BenchReport): string {
   ]
   const skipped = gates.filter(({ state }) => state === 'unproven').length
   return [
-    '<?xml version="1.0" encoding="UTF-8"?>',
-    `<testsuites><testsuite name="shiv bench" tests="${cases.length}" failures="${failures}" errors="${errors}" skipped="${skipped}" time="${seconds(report.durationMs)}" timestamp="${new Date(report.startedAt).toISOString()}">`,
+    `<testsuite name="shiv bench" tests="${cases.length}" failures="${failures}" errors="${errors}" skipped="${skipped}" time="${seconds(report.durationMs)}" timestamp="${new Date(report.startedAt).toISOString()}">`,
     ...cases.map((line) => `  ${line}`),
-    '</testsuite></testsuites>',
-    '',
+    '</testsuite>',
   ].join('\n')
 }

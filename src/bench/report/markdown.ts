@@ -1,5 +1,6 @@
 import { noiseFloor, type BenchReport } from '../report.ts'
 import { nameOf } from '../samples.ts'
+import { escapeMarkdown as escape } from './escape-markdown.ts'
 import { duration, estimate, headline, probability } from './words.ts'
 
 const MARKS = { slower: '🔴 slower', faster: '🟢 faster', same: '⚪ same', 'cannot tell': '❔ cannot tell' }
@@ -47,9 +48,4 @@ export function renderMarkdown(report: BenchReport): string {
     '</details>',
     '',
   ].join('\n')
-}
-
-/** Names come from files of users: nothing of them is markup, and nothing ends a cell. */
-function escape(text: string): string {
-  return text.replace(/[\\`*_{}[\]<>|#]/g, (mark) => `\\${mark}`).replace(/\s+/g, ' ')
 }

@@ -1,7 +1,12 @@
 import type { BenchReport } from '../report.ts'
 
-/** A report in the OpenMetrics text format 1.0: quantiles in seconds, how many samples they stand on, and the ratios of comparisons. */
-export function renderOpenMetrics({ series, comparisons, workspace, runtime, machine, startedAt }: BenchReport): string {
+/** A report in the OpenMetrics text format 1.0. */
+export function renderOpenMetrics(report: BenchReport): string {
+  return [...benchMetrics(report), '# EOF', ''].join('\n')
+}
+
+/** Its families: quantiles in seconds, how many samples they stand on, and the ratios of comparisons. */
+export function benchMetrics({ series, comparisons, workspace, runtime, machine, startedAt }: BenchReport): string[] {
   const common = { workspace, runtime, machine: machine.class }
   const time = (startedAt / 1_000).toFixed(3)
   const taken = series.flatMap((one) => (one.summary ? [{ ...one, summary: one.summary }] : []))
@@ -33,12 +38,11 @@ export function renderOpenMetrics({ series, comparisons, workspace, runtime, mac
       ({ measure, of, side, base, ratio, verdict }) =>
         `shiv_bench_ratio${labels({ ...common, measure, of, side, base, verdict })} ${ratio.value} ${time}`,
     ),
-    '# EOF',
-    '',
-  ].join('\n')
+  ]
 }
 
-function labels(values: Record<string, string>): string {
+/** The labels of a sample, escaped as the format wants it. */
+export function labels(values: Record<string, string>): string {
   const pairs = Object.entries(values).map(([name, value]) => {
     const escaped = value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')
     return `${name}="${escaped}"`

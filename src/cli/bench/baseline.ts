@@ -60,7 +60,12 @@ export function fromEntry(entry: HistoryEntry, name: string): Baseline {
 /** The last run in history of this workspace on this runtime. Throws BENCH_NO_HISTORY. */
 export function lastOf(entries: readonly HistoryEntry[], workspace: string, runtime: string): Baseline {
   const entry = entries.findLast(
-    (one) => one.workspace === workspace && one.runtime === runtime && !one.isInterrupted && !one.isBase,
+    ({ series, ...one }) =>
+      one.workspace === workspace &&
+      one.runtime === runtime &&
+      !one.isInterrupted &&
+      !one.isBase &&
+      series.some(({ measure }) => !measure.startsWith('ci.')),
   )
   if (entry) return fromEntry(entry, 'last')
   throw new ShivError(`History has no run of ${workspace} on ${runtime} with a machine like this one.`, {

@@ -40,6 +40,10 @@ export function withWords(cluster: ReleaseCluster, context: string): ReleaseClus
 }
 
 function inWords(error: unknown, context: string): unknown {
+  if (error instanceof ShivError && error.code === 'POD_IMAGE_MISSING') {
+    const hint = `its nodes must be able to pull it; what they say: kubectl --context ${context} get events -A --field-selector reason=Failed`
+    return new ShivError(error.message, { ...error, hint, cause: error })
+  }
   if (!(error instanceof KubeApiError)) return error
   if (error.status === 403) {
     return new ShivError(`The cluster of context "${context}" does not let you: ${error.message}`, {

@@ -1,3 +1,4 @@
+import { createInterface } from 'node:readline'
 import { execa } from 'execa'
 
 /** As a shell has it. */
@@ -13,7 +14,7 @@ const GRACE_MS = 2_000
  */
 export async function runHostCommand(
   argv: string[],
-  options: { cwd: string; env: NodeJS.ProcessEnv; signal: AbortSignal },
+  options: { cwd: string; env: NodeJS.ProcessEnv; signal: AbortSignal; onLine?: (text: string) => void },
 ): Promise<{ code: number; lines: string[] }> {
   const { cwd, signal } = options
   const [file = '', ...args] = argv
@@ -28,6 +29,7 @@ export async function runHostCommand(
     reject: false,
     maxBuffer: 10_000_000,
   })
+  if (options.onLine) createInterface({ input: child.all }).on('line', options.onLine)
   let late: NodeJS.Timeout | undefined
   const end = (): void => {
     endGroup(child.pid, 'SIGTERM')

@@ -4,10 +4,10 @@ import { ShivError } from '../../core/errors.ts'
 import type { ServicePlan } from '../../plan/types.ts'
 import type { BuildRule } from './rule-types.ts'
 
-/** Runs a command of this machine to its end, without a shell. Resolves also when it fails; `lines` are the last that it wrote. */
+/** Runs a command of this machine to its end, without a shell. Resolves also when it fails; `lines` are the last that it wrote, `onLine` hears each. */
 export type HostCommand = (
   argv: string[],
-  options: { cwd: string; env: NodeJS.ProcessEnv; signal: AbortSignal },
+  options: { cwd: string; env: NodeJS.ProcessEnv; signal: AbortSignal; onLine?: (text: string) => void },
 ) => Promise<{ code: number; lines: string[] }>
 
 /** A build in a container that is kept for the next one. */

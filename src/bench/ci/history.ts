@@ -1,0 +1,65 @@
+import type { HistoryEntry } from '../history.ts'
+import type { Sample, Span } from '../samples.ts'
+import { stageFigures } from './figures.ts'
+import type { CiReport, Stage } from './report.ts'
+
+/** What history keeps of a run: each of its figures as a measure with one sample. Undefined of a run that did not come to its end, whose times are of something else. */
+export function ciEntry(report: CiReport): HistoryEntry | undefined {
+  const {
+    id,
+    startedAt,
+    durationMs,
+    shiv,
+    workspace,
+    runtime = 'none',
+    machine,
+    source,
+    timeline,
+    failure,
+    isInterrupted,
+  } = report
+  if (failure !== undefined || isInterrupted) return undefined
+  const sample = (ms: number, spans: Span[], at = startedAt): Sample => ({ ms, at, spans })
+  const figures: [string, Sample][] = [
+    ...Object.entries(stageFigures(report.stages)).map(([measure, ms]): [string, Sample] => [
+      measure,
+      sample(ms, measure === 'ci.build' ? [] : spansOf(report.stages, measure)),
+    ]),
+    ['ci.total', sample(durationMs, report.stages.map(spanOf))],
+    ...(timeline.leadMs === undefined ? [] : ([['ci.lead', sample(timeline.leadMs, legSpans(report))]] as [string, Sample][])),
+  ]
+  return {
+    version: 1,
+    id: `${id}/ci`,
+    at: startedAt,
+    shiv,
+    workspace,
+    runtime,
+    side: {
+      name: 'ci',
+      measuredAt: startedAt,
+      ...(source && { commit: source.commit, isDirty: source.isDirty }),
+      ...(source?.branch !== undefined && { branch: source.branch }),
+    },
+    isBase: false,
+    machine,
+    series: figures.map(([measure, one]) => ({ measure, of: workspace, samples: [one], ended: 'runs' })),
+    isInterrupted: false,
+  }
+}
+
+function spansOf(stages: readonly Stage[], measure: string): Span[] {
+  return stages.filter(({ name, state }) => `ci.${name}` === measure && state === 'passed').flatMap(({ spans }) => spans)
+}
+
+function spanOf({ name, of, startMs, ms }: Stage): Span {
+  return { name: of === undefined ? name : `${name} ${of}`, startMs, ms }
+}
+
+function legSpans({ timeline: { instants, legs } }: CiReport): Span[] {
+  const first = instants[0]?.at ?? 0
+  return legs.map(({ from, to, ms }) => {
+    const start = instants.find(({ moment }) => moment === from)?.at ?? first
+    return { name: `${from} → ${to}`, startMs: start - first, ms }
+  })
+}
