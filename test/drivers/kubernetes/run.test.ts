@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createKindRuntime } from '../../../src/drivers/kubernetes/runtime.ts'
 import type { LogLine, Runtime } from '../../../src/engine/ports.ts'
@@ -254,7 +254,16 @@ describe.skipIf(why !== undefined)('a run in a real cluster', () => {
     const context = contextOf(plan)
     const first = await runtime.reconcile(plan, context)
     test.kubectl('exec', 'cache-0', '-n', plan.namespace, '--', 'redis-cli', 'set', 'kept', 'yes')
+    const watched = watchPods(test, plan)
+    await watched.seen(/^ADDED web-.* <none>$/m)
     await runtime.remove(plan, { purge: false }, context)
+    // The service ended while its database still answered.
+    const events = (await watched.seen(/^DELETED cache-0 /m)).split('\n')
+    expect(events.findIndex((line) => line.startsWith('DELETED web-'))).toBeLessThan(
+      events.findIndex((line) => /^\w+ cache-0 \d/.test(line)),
+    )
+    expect(events.some((line) => line.startsWith('DELETED web-'))).toBe(true)
+    watched.end()
     expect(names(plan, 'all,netpol,sa,cm,secret,pvc')).toEqual([
       'serviceaccount/default',
       'configmap/kube-root-ca.crt',
@@ -270,3 +279,20 @@ describe.skipIf(why !== undefined)('a run in a real cluster', () => {
     expect(test.kubectl('get', 'namespace', plan.namespace, '--ignore-not-found')).toBe('')
   }, 120_000)
 })
+
+/** Events of a namespace's pods, one a line: what happened, the pod, and since when it is leaving. */
+function watchPods({ cluster }: TestCluster, { namespace }: Plan): { seen(line: RegExp): Promise<string>; end(): void } {
+  const { kubeconfig, context } = cluster
+  const columns = 'custom-columns=EVENT:type,NAME:object.metadata.name,LEAVING:object.metadata.deletionTimestamp'
+  const argv = ['get', 'pods', '--watch', '--output-watch-events', '--no-headers', '-o', columns]
+  const child = spawn('kubectl', ['--kubeconfig', kubeconfig, '--context', context, '-n', namespace, ...argv])
+  let text = ''
+  child.stdout.on('data', (chunk: Buffer) => (text += String(chunk).replace(/ +/g, ' ')))
+  return {
+    async seen(line) {
+      await expect.poll(() => text, { timeout: 60_000 }).toMatch(line)
+      return text
+    },
+    end: () => void child.kill(),
+  }
+}
