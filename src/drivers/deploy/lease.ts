@@ -40,7 +40,7 @@ export async function takeLease(
     const isFree = lease === undefined || current === '' || isOver(lease, seen)
     if (isFree) {
       const taken = await write(client, place, lease, mine, options.signal)
-      if (taken !== undefined) return keep(client, place, taken, mine, hasWaited)
+      if (taken !== undefined) return keep(client, place, taken, mine)
       continue
     }
     if (!options.waits) throw locked(place, personOf(current))
@@ -63,7 +63,7 @@ function isOver(lease: Lease, seen: { version: string; since: number } | undefin
   return seen?.version === lease.metadata.resourceVersion && performance.now() - seen.since > lifeMs
 }
 
-function keep(client: KubeClient, place: LeasePlace, taken: Lease, mine: string, hasWaited: boolean): ReleaseLock {
+function keep(client: KubeClient, place: LeasePlace, taken: Lease, mine: string): ReleaseLock {
   const lost = new AbortController()
   const stop = new AbortController()
   let lease = taken
@@ -89,7 +89,6 @@ function keep(client: KubeClient, place: LeasePlace, taken: Lease, mine: string,
   const renewing = renew().catch(() => {}) // ended by `release`
   return {
     signal: lost.signal,
-    hasWaited,
     async release() {
       stop.abort()
       await renewing

@@ -5,6 +5,7 @@ import type { Redactor } from '../../core/redact.ts'
 import type { DeployCaller, ObjectChange, ReleaseCluster } from './ports.ts'
 import { type Author, type Release, type ReleaseImage, type Source, servingRelease } from './release.ts'
 import type { Stopwatch } from './spans.ts'
+import { requireScope } from './scope.ts'
 import { stagesOf, withoutMigrations } from './stages.ts'
 import type { Destination } from './target.ts'
 
@@ -17,6 +18,8 @@ export interface Content {
   unknown: string[]
   changes: ObjectChange[]
   restores?: number
+  /** It was decided on when this was the newest revision, and is of no use after another. */
+  after?: number
 }
 
 export interface Scene {
@@ -54,6 +57,7 @@ export async function carryOut(scene: Scene, content: Content): Promise<Release>
   const signal = AbortSignal.any([scene.caller.signal, lock.signal])
   try {
     const history = await settle(scene, await cluster.history())
+    requireNewest(scene, content, history)
     const before = servingRelease(history)
     const release = begin(scene, content, (history.at(-1)?.revision ?? 0) + 1)
     const keep = before === undefined ? [] : [before.revision, before.restores ?? before.revision]
@@ -69,6 +73,16 @@ export async function carryOut(scene: Scene, content: Content): Promise<Release>
   } finally {
     await lock.release()
   }
+}
+
+/** A rollback that waited for a deploy would bring back what nobody looked at. */
+function requireNewest({ destination: { target } }: Scene, { after }: Content, history: Release[]): void {
+  const newest = history.at(-1)?.revision ?? 0
+  if (after === undefined || newest === after) return
+  throw new ShivError(`Release ${newest} of ${target.service} came while the rollback waited: nothing was done.`, {
+    code: 'DEPLOY_MOVED_ON',
+    hint: `look at what serves now, then say which release is wanted: shiv deploy ${target.service} --env ${target.environment} --history`,
+  })
 }
 
 /** Foundation, databases, migrations, then the pods; traffic only goes to what is ready. */
@@ -125,7 +139,7 @@ async function takeBack(scene: Scene, failure: Failure): Promise<unknown> {
     )
     return error
   }
-  const objects = before === undefined ? undefined : await scene.cluster.objectsOf(before.revision).catch(() => undefined)
+  const objects = before === undefined ? undefined : await keptObjects(scene, before)
   if (before === undefined || objects === undefined) {
     await end(scene, { ...release, outcome: 'failed', error: told }, keep)
     return withEnd(error, `Nothing earlier is known to go back to: it is left as it is.`, again)
@@ -140,6 +154,18 @@ async function takeBack(scene: Scene, failure: Failure): Promise<unknown> {
   await end(scene, { ...release, outcome: 'rolled-back', error: told, rolledBackTo: before.revision }, keep)
   const took = formatDuration(scene.watch.now() - began)
   return withEnd(error, `Release ${release.revision} was taken back in ${took}: release ${before.revision} serves.`, again)
+}
+
+/** Undefined where they are not kept any more, cannot be read, or are not this service's. */
+async function keptObjects({ cluster, destination, tell }: Scene, { revision }: Release): Promise<KubeObject[] | undefined> {
+  try {
+    const objects = await cluster.objectsOf(revision)
+    if (objects !== undefined) requireScope(objects, destination, revision)
+    return objects
+  } catch (error) {
+    tell(`release ${revision} cannot be brought back: ${messageOf(error)}`)
+    return undefined
+  }
 }
 
 async function bringBack(

@@ -73,8 +73,6 @@ export interface Readiness {
 export interface ReleaseLock {
   /** Aborted when the lock is lost: nothing more may be done. */
   readonly signal: AbortSignal
-  /** Somebody held it when it was asked for. */
-  readonly hasWaited: boolean
   release(): Promise<void>
 }
 

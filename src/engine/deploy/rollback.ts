@@ -8,6 +8,7 @@ import { obstaclesOf } from './prepare.ts'
 import { type Release, isSettled, releaseBefore, servingRelease } from './release.ts'
 import type { DeployResult, RollbackParams } from './results.ts'
 import { onStage, sceneOf, type Stage } from './scene.ts'
+import { requireScope } from './scope.ts'
 import { withoutMigrations } from './stages.ts'
 
 /** Brings an earlier release back, as a release of its own: the same objects, the same image by digest. Migrations are not undone. */
@@ -28,6 +29,7 @@ export function rollbackService(shop: Workshop, params: RollbackParams, ask: Ask
       unknown: [],
       changes,
       restores: release.restores ?? release.revision,
+      after: found.history.at(-1)?.revision ?? 0,
     })
     return resultOf(stage, { release: done, changes, isChanged: true })
   })
@@ -64,7 +66,10 @@ async function objectsOf({ cluster, drivers, caller, destination }: Stage, relea
     (digest) => digest !== undefined,
     () => true,
   )
-  if (objects !== undefined && isThere) return objects
+  if (objects !== undefined && isThere) {
+    requireScope(objects, destination, release.revision)
+    return objects
+  }
   const what =
     objects === undefined
       ? 'what it applied is not kept any more'

@@ -47,13 +47,11 @@ class FakeCluster {
       },
       ensureNamespace: async () => {},
       lock: async (holder, { onWaiting }) => {
-        const hasWaited = this.holder !== undefined
         if (this.holder !== undefined) onWaiting(this.holder)
         while (this.holder !== undefined) await new Promise<void>((resolve) => this.waiting.push(resolve))
         this.holder = holder
         return {
           signal: this.lost.signal,
-          hasWaited,
           release: async () => {
             this.holder = undefined
             for (const wake of this.waiting.splice(0)) wake()
@@ -247,3 +245,40 @@ it('a rollback brings back the objects of the release before, and wants a yes wh
   expect(await codeOf(rollbackService(shopOf(), params({ env: 'production' }), ask()))).toBe('DEPLOY_NEEDS_YES')
   expect(await codeOf(deployService(shopOf(), params({ env: 'production' }), ask()))).toBe('DEPLOY_NEEDS_YES')
 })
+
+it('a rollback that waited does nothing once another release came', async () => {
+  await deploy()
+  digest = 'two'
+  const { release } = await deploy()
+  cluster.holder = 'somebody else'
+  const back = codeOf(rollbackService(shopOf(), params(), ask()))
+  await expect.poll(() => cluster.waiting.length).toBe(1)
+  cluster.releases.set(3, { ...release, revision: 3 })
+  cluster.holder = undefined
+  cluster.waiting[0]!()
+  expect(await back).toBe('DEPLOY_MOVED_ON')
+  expect(cluster.applied.at(-1)).toBe('r.example.com/shop/orders@two')
+  expect([...cluster.releases.keys()]).toEqual([1, 2, 3])
+  expect(cluster.holder).toBeUndefined()
+})
+
+it.each([
+  ['of the cluster', { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRoleBinding', metadata: { name: 'me' } }],
+  ['of another namespace', { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'orders', namespace: 'kube-system' } }],
+])(
+  'what was put into a kept release and is %s is not applied, neither by a rollback nor when a deploy is taken back',
+  async (_what, object) => {
+    await deploy()
+    digest = 'two'
+    await deploy()
+    for (const revision of [1, 2]) cluster.objects.set(revision, [...cluster.objects.get(revision)!, object as KubeObject])
+    const before = cluster.applied.length
+    expect(await codeOf(rollbackService(shopOf(), params(), ask()))).toBe('DEPLOY_RELEASE_FOREIGN')
+    expect(cluster.applied).toHaveLength(before)
+    digest = 'bad'
+    cluster.failure = new ShivError('It does not start.', { code: 'POD_CRASHED' })
+    expect(await codeOf(deployService(shopOf(), params(), ask()))).toBe('POD_CRASHED')
+    expect(cluster.releases.get(3)).toMatchObject({ outcome: 'failed' })
+    expect(cluster.applied.slice(before)).toEqual([expect.stringMatching(/bad$/)])
+  },
+)
