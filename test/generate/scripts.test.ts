@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
+import { COMMANDS } from '../../src/cli/commands.ts'
+import { parseWords } from '../../src/cli/parse.ts'
 import { githubWorkflow } from '../../src/generate/ci/github.ts'
 import { gitlabPipeline } from '../../src/generate/ci/gitlab.ts'
 import { KIND } from '../../src/generate/ci/pins.ts'
@@ -122,6 +124,23 @@ describe('what GitHub runs', () => {
     expect(existsSync(join(folder, 'project/owned'))).toBe(false)
     run(BASH, step('check', 'shiv ci'), { BASE_COMMIT: '' })
     expect(calls('shiv').at(-1)).not.toContain('--against')
+  })
+
+  const ci = COMMANDS.find(({ name }) => name === 'ci')
+  it.skipIf(ci === undefined)('in words that shiv ci takes', () => {
+    for (const job of ['check', 'deploy', 'release'])
+      run(BASH, step(job, 'shiv ci'), { BASE_COMMIT: 'main', SHIV_FOLDER: 'shop' })
+    expect(calls('shiv')).toHaveLength(3)
+    for (const call of calls('shiv')) {
+      const words = call.split('|')[1]!.split(' ')
+      expect(
+        parseWords(
+          ci!,
+          words.filter((word) => word !== 'ci'),
+        ).args,
+        call,
+      ).toEqual([])
+    }
   })
 
   it('a kind that is not the one whose checksum is known is not installed', () => {
