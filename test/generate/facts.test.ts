@@ -37,6 +37,14 @@ describe('what a pipeline is made from', () => {
     })
   })
 
+  it('staging is not production, also where production is written first', async () => {
+    const facts = await factsOf(`environments:
+  production: { context: live, registry: registry.example.com/a }
+  staging: { context: eu, registry: registry.example.com/b }
+`)
+    expect([facts.staging?.name, facts.production?.name]).toEqual(['staging', 'production'])
+  })
+
   it('nothing is said of a production that nobody wrote down; of one that cannot be deployed to, why', async () => {
     expect((await factsOf('')).left).toEqual([])
     expect((await factsOf('environments: { production: { domain: example.com } }\n')).left).toEqual([

@@ -208,6 +208,10 @@ describe('what GitLab runs', () => {
     writeFileSync(secret, SECRETS.kubeconfig)
     mkdirSync(join(folder, 'project/.shiv-ci/history'), { recursive: true })
     writeFileSync(join(folder, 'project/.shiv-ci/history/class.jsonl'), 'of the cache\n')
+    writeFileSync(join(folder, 'project/.shiv-ci/history/other.jsonl'), 'of the cache\n')
+    const history = join(env['HOME']!, '.local/state/shiv/bench/history')
+    mkdirSync(history, { recursive: true })
+    writeFileSync(join(history, 'other.jsonl'), 'of this machine\n')
     standIn(
       'shiv',
       `ls -a; stat -c %a "$KUBECONFIG"; cat "$KUBECONFIG"; mkdir "${jobFolder()}/report"; echo '<testsuites/>' > "${jobFolder()}/report/junit.xml"`,
@@ -220,7 +224,8 @@ describe('what GitLab runs', () => {
     )
     expect(readFileSync(`${env['CALLS']}.stdin`, 'utf8')).toBe(SECRETS.password)
     expect(readFileSync(env['CALLS']!, 'utf8')).not.toContain('the-password')
-    expect(readFileSync(join(env['HOME']!, '.local/state/shiv/bench/history/class.jsonl'), 'utf8')).toBe('of the cache\n')
+    expect(readFileSync(join(history, 'class.jsonl'), 'utf8')).toBe('of the cache\n')
+    expect(readFileSync(join(history, 'other.jsonl'), 'utf8')).toBe('of this machine\n')
 
     expect(run(SH, own.after_script.join('\n'), more()).status).toBe(0)
     expect(existsSync(jobFolder())).toBe(false)

@@ -126,10 +126,11 @@ function base({ folder, tools }: PipelineFacts): object {
       script(installKind(FOLDER)),
       script(installShiv(FOLDER, 'glab variable set SHIV_PACKAGE, see docs/generate-ci.md of shiv')),
       script([
-        `if [ -d ${KEPT}/history ]; then`,
-        `  mkdir -p "${HISTORY}"`,
-        `  cp -Rn ${KEPT}/history/. "${HISTORY}/"`,
-        'fi',
+        `mkdir -p "${HISTORY}"`,
+        `for file in ${KEPT}/history/*; do`,
+        // What a machine that stays has is newer than the cache.
+        `  if [ -f "$file" ] && [ ! -e "${HISTORY}/\${file##*/}" ]; then cp "$file" "${HISTORY}/"; fi`,
+        'done',
         `rm -rf ${KEPT}`,
       ]),
     ],

@@ -38,11 +38,12 @@ function shivPackage(platform: Platform): Setting {
 }
 
 function secretsOf({ name: environment }: Target, platform: Platform): Setting[] {
-  const word = quoted(environment)
-  const set = (name: string, { isFile = false } = {}): string =>
+  const where = quoted(environment)
+  // `--raw`: else GitLab takes what begins with `$` for a variable.
+  const set = (name: string, gitlab: string, github = ''): string =>
     platform === 'github'
-      ? `gh secret set ${name} --env ${word}`
-      : `glab variable set ${name} --scope ${word} --protected ${isFile ? '--type file' : '--masked'}`
+      ? `gh secret set ${name} --env ${where}${github}`
+      : `glab variable set ${name} --scope ${where} --protected --raw ${gitlab}`
   const secret = (name: string, about: string, isNeeded: boolean, how: string): Setting => ({
     name,
     kind: 'secret',
@@ -56,15 +57,15 @@ function secretsOf({ name: environment }: Target, platform: Platform): Setting[]
       'SHIV_KUBECONFIG',
       'the context of shiv.yaml, of an account that may deploy',
       true,
-      `${set('SHIV_KUBECONFIG', { isFile: true })} < KUBECONFIG`,
+      set('SHIV_KUBECONFIG', '--type file < KUBECONFIG', ' < KUBECONFIG'),
     ),
     secret(
       'SHIV_REGISTRY_USER',
       'of the registry; without one images are sent without a login',
       false,
-      set('SHIV_REGISTRY_USER').replace(' --masked', ''),
+      set('SHIV_REGISTRY_USER', '--value USER'),
     ),
-    secret('SHIV_REGISTRY_PASSWORD', 'of that user', false, set('SHIV_REGISTRY_PASSWORD')),
+    secret('SHIV_REGISTRY_PASSWORD', 'of that user', false, set('SHIV_REGISTRY_PASSWORD', '--masked < PASSWORD')),
   ]
 }
 
