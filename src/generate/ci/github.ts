@@ -138,21 +138,15 @@ function deployment({ workspace }: PipelineFacts, { name }: Target): Omit<JobOpt
   }
 }
 
-/** The moments that only the pipeline knows. When it was queued is known of the first attempt alone. */
+/** The moments that only the pipeline knows. Of a push the event tells when it was queued; of a pull request it is true of the first attempt alone. */
 function clocks(): Step[] {
   return [
     {
       name: 'Note when the job began',
-      env: { EVENT_AT: '${{ github.event.pull_request.updated_at || github.event.repository.pushed_at }}' },
+      env: { REQUESTED_AT: '${{ github.event.pull_request.updated_at }}' },
       run: script([
         'echo "SHIV_CI_STARTED_AT=$(date +%s%3N)" >> "$GITHUB_ENV"',
-        'if [ "$GITHUB_RUN_ATTEMPT" = 1 ] && [ "$GITHUB_EVENT_NAME" != workflow_dispatch ]; then',
-        '  case "$EVENT_AT" in',
-        "    '') ;;",
-        `    *[!0-9]*) echo "SHIV_CI_QUEUED_AT=$EVENT_AT" >> "$GITHUB_ENV" ;;`,
-        '    *) echo "SHIV_CI_QUEUED_AT=${EVENT_AT}000" >> "$GITHUB_ENV" ;;',
-        '  esac',
-        'fi',
+        'if [ -n "$REQUESTED_AT" ] && [ "$GITHUB_RUN_ATTEMPT" = 1 ]; then echo "SHIV_CI_QUEUED_AT=$REQUESTED_AT" >> "$GITHUB_ENV"; fi',
       ]),
     },
     { name: 'Check out', uses: ACTIONS.checkout, with: { 'fetch-depth': 0, 'persist-credentials': false } },
