@@ -72,11 +72,16 @@ export function diskFull(path: string, cause?: unknown): ShivError {
   })
 }
 
+/** Whether it is one of ours. A bundle beside the CLI's own brings a class of its own, by the same name. */
+function isShivError(error: unknown): error is ShivError {
+  return error instanceof ShivError || (error instanceof Error && error.name === 'ShivError' && 'faults' in error)
+}
+
 /** Turns anything thrown into its wire form. What is neither a ShivError nor a full disk is a defect: code INTERNAL, with its stack. */
 export function toErrorShape(error: unknown): ErrorShape {
   const { code, path } = (error ?? {}) as NodeJS.ErrnoException
   if (code === 'ENOSPC' || code === 'EDQUOT') return toErrorShape(diskFull(path ?? shivHome(), error))
-  if (error instanceof ShivError) {
+  if (isShivError(error)) {
     return {
       code: error.code,
       message: error.message,

@@ -1,7 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { lstat, readdir, realpath } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { z } from 'zod'
 import type { Fault } from '../core/errors.ts'
 import { camelCaseFields } from './camel.ts'
@@ -38,7 +37,7 @@ export async function loadPresets(ownDir: string, workspaceRoot: string, faults:
 
 /** The `presets` folder that ships with shiv: beside the package.json of that name, upward from this module. */
 export function ownPresetsDir(): string {
-  let folder = dirname(fileURLToPath(import.meta.url))
+  let folder = import.meta.dirname
   while (folder !== dirname(folder)) {
     const manifest = join(folder, 'package.json')
     if (existsSync(manifest) && (JSON.parse(readFileSync(manifest, 'utf8')) as { name?: string }).name === 'shiv') break

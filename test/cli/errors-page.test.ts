@@ -15,7 +15,7 @@ const sources = readdirSync('src', { recursive: true, encoding: 'utf8' })
 /** First words of codes, as the page uses them. */
 const areas = new Set(listed.flatMap(({ code }) => (code.includes('_') ? [code.slice(0, code.indexOf('_'))] : [])))
 /** Look like a code and are names of environment variables. */
-const NOT_CODES = new Set(['SERVICE_NAME'])
+const NOT_CODES = new Set(['SERVICE_NAME', 'CI_MERGE_REQUEST_DIFF_BASE_SHA'])
 
 /** Codes in the source: what stands after `code:`, and every literal that begins as a code does; `env['NAME']` and `at('NAME')` are neither. */
 function codesIn(text: string): string[] {

@@ -25,6 +25,27 @@ export const KEEPING: Command[] = [
     load: () => import('../commands/init.ts'),
   },
   {
+    name: 'generate',
+    summary: 'write the pipeline of GitHub or GitLab that runs shiv ci',
+    arguments: 'ci [github|gitlab]',
+    arity: { min: 1, max: 2, choices: ['ci'] },
+    about: [
+      'A check for pull requests, a deploy to the first environment before production for the default branch, and a release to production that somebody starts. The platform is known by what is in the repository, or by its origin.',
+      'Writes the file at the root of the repository and says what has to be set up there. A file that was changed by hand is left alone.',
+    ],
+    flags: {
+      print: { kind: 'switch', about: 'print the file, write nothing' },
+      check: { kind: 'switch', about: 'end with 4 when the file is not what would be written' },
+      force: { kind: 'switch', about: 'replace a file that was changed by hand or is not of shiv' },
+    },
+    examples: [
+      { line: 'shiv generate ci', why: 'for the platform that is used here' },
+      { line: 'shiv generate ci gitlab --print', why: 'look first' },
+      { line: 'shiv generate ci --check', why: 'in a pipeline: is it still what shiv.yaml says?' },
+    ],
+    load: () => import('../commands/generate.ts'),
+  },
+  {
     name: 'daemon',
     summary: 'look at the daemon, or stop it',
     arguments: 'status|stop',
