@@ -59,7 +59,9 @@ function missingTimes(pipeline: Pipeline | undefined): string[] {
 async function readPipeline(environment: NodeJS.ProcessEnv): Promise<Pipeline | undefined> {
   const pipeline = pipelineOf(environment)
   const path = environment['GITHUB_EVENT_PATH']
-  if (pipeline?.name !== 'GitHub Actions' || pipeline.times.queued !== undefined || !path) return pipeline
+  // A run that somebody starts again was queued then, and the event is still the first one.
+  const isAgain = Number(environment['GITHUB_RUN_ATTEMPT'] ?? 1) > 1
+  if (pipeline?.name !== 'GitHub Actions' || pipeline.times.queued !== undefined || !path || isAgain) return pipeline
   const queued = await readFile(path, 'utf8').then(pushedAt, () => undefined)
   return queued === undefined ? pipeline : { ...pipeline, times: { ...pipeline.times, queued } }
 }

@@ -26,7 +26,7 @@ import { testsFailed } from '../tests-failed.ts'
 import { withProgress } from '../with-progress.ts'
 import { gatherFacts, type CiFacts } from './facts.ts'
 import { logMarks } from './log-marks.ts'
-import { Stages } from './stages.ts'
+import { Stages, type StageNotes } from './stages.ts'
 
 export interface CiWish {
   /** Of the workspace, and its name. */
@@ -73,7 +73,7 @@ export async function runCi(wish: CiWish, invocation: Invocation): Promise<CiOut
   }
   // A bench wants the machine for itself; without one the change is not kept waiting by what is taken down.
   if (wish.bench) await takeDown()
-  const bench = wish.bench && (await stages.run('bench', {}, () => wish.bench!({ signal })))
+  const bench = wish.bench && (await stages.run('bench', {}, (notes) => measured(wish.bench!({ signal }), notes)))
   if (bench !== undefined) stages.reached('measured')
   const early = await verdicts(wish, (measure) => !LATE.has(measure), stageFigures(stages.list), place)
   const deployments = await deployAll(wish, invocation, stages, gatesOf({ gates: early, ...(bench && { bench }) }))
@@ -115,6 +115,17 @@ export async function runCi(wish: CiWish, invocation: Invocation): Promise<CiOut
     isInterrupted: signal.aborted,
   }
   return { report, error: stages.error ?? gateError(report) }
+}
+
+/** A change that adds a service has nothing to be compared with, which is no fault of it. */
+async function measured(bench: Promise<BenchReport>, notes: StageNotes): Promise<BenchReport | undefined> {
+  try {
+    return await bench
+  } catch (error) {
+    if (!(error instanceof ShivError) || error.code !== 'BENCH_SIDE') throw error
+    notes.why = `not compared: ${error.message}`
+    return undefined
+  }
 }
 
 /** A system that somebody works with is not taken down; one that is stopped keeps its data. */
