@@ -1,0 +1,91 @@
+import type { CiReport } from '../../bench/ci/report.ts'
+import { ShivError } from '../../core/errors.ts'
+import { callDaemon } from '../../wire/call-daemon.ts'
+import type { ParityResult, StartResult, StatusResult, StopResult, TestResult } from '../../wire/messages.ts'
+import { collectSpans } from '../bench/daemon-spans.ts'
+import type { Invocation } from '../command.ts'
+import { testsFailed } from '../tests-failed.ts'
+import { withProgress } from '../with-progress.ts'
+import type { StageNotes, Stages } from './stages.ts'
+import type { CiWish } from './wish.ts'
+
+/** A system that somebody works with is not taken down; one that is stopped keeps its data. */
+export async function requireNothingRuns(wish: CiWish, signal: AbortSignal): Promise<StatusResult['runs'][number] | undefined> {
+  const params = { path: wish.root, services: [], all: false }
+  const { runs } = await callDaemon<StatusResult>({ method: 'status', params }, { command: 'shiv ci', signal })
+  const run = runs.find(({ workspace }) => workspace.root === wish.root)
+  if (run === undefined || run.state === 'stopped') return run
+  throw new ShivError(`${wish.name} runs here already, and a run of shiv ci begins and ends with nothing.`, {
+    code: 'CI_RUNS_ALREADY',
+    exit: 2,
+    hint: 'shiv stop, then run it again; shiv ci --no-start leaves what runs alone',
+  })
+}
+
+export interface Started {
+  start?: StartResult | undefined
+  tests?: TestResult | undefined
+  parity?: CiReport['parity']
+}
+
+/** Brings the services up without what production has not, asks how near they are to it, and runs their tests. */
+export async function startAndTest(wish: CiWish, invocation: Invocation, stages: Stages): Promise<Started> {
+  const { signal } = invocation
+  const start = await stages.run('start', {}, async (notes) => {
+    const spans = collectSpans()
+    try {
+      return await withProgress<StartResult>(invocation, { method: 'start', params: wish.params }, (event) =>
+        spans.onEvent(event),
+      )
+    } finally {
+      notes.spans = spans.spans('daemon')
+    }
+  })
+  if (start !== undefined) stages.reached('up')
+  const parity = await stages.run('parity', {}, (notes) => askParity(wish, signal, notes))
+  let tests: TestResult | undefined
+  if (!wish.tests) stages.skip('test', 'not asked for')
+  else {
+    await stages.run('test', {}, async (notes) => {
+      const spans = collectSpans()
+      const request = { method: 'test' as const, params: wish.params }
+      tests = await withProgress<TestResult>(invocation, request, (event) => spans.onEvent(event))
+      notes.spans = spans.spans('daemon')
+      const failed = testsFailed(tests)
+      if (failed !== undefined) throw failed
+    })
+    if (!stages.isOver) stages.reached('tested')
+  }
+  return { start, tests, ...(parity && { parity }) }
+}
+
+async function askParity(wish: CiWish, signal: AbortSignal, notes: StageNotes): Promise<CiReport['parity']> {
+  const params = { ...wish.params, verify: true }
+  const { score, facts } = await callDaemon<ParityResult>({ method: 'parity', params }, { command: 'shiv ci', signal })
+  const differences = facts
+    .filter(({ verdict, live }) => verdict !== 'same' || live?.verdict === 'drifted')
+    .map(({ id, title, production, local, why, live, verdict }) => ({
+      id,
+      title,
+      production,
+      ...(local !== undefined && { local }),
+      ...(verdict === 'same' && live?.verdict === 'drifted'
+        ? { why: 'the running system answered otherwise' }
+        : why !== undefined && { why }),
+    }))
+  notes.why = `${Math.round(score)} % of production`
+  return { score, differences }
+}
+
+/** What is started is taken down whatever came before: an interruption ends what was being done, and this is not part of it. */
+export async function stopAll(wish: CiWish, stages: Stages, keepsData: boolean): Promise<void> {
+  await stages.run('stop', { isTakingDown: true }, async (notes) => {
+    const place = { path: wish.root, services: [] }
+    const { runs } = await callDaemon<StatusResult>(
+      { method: 'status', params: { ...place, all: false } },
+      { command: 'shiv ci' },
+    )
+    if (runs.length === 0) notes.why = 'nothing was begun'
+    else await callDaemon<StopResult>({ method: 'stop', params: { ...place, purge: !keepsData } }, { command: 'shiv ci' })
+  })
+}
