@@ -1,14 +1,22 @@
-import { Document, isMap, isScalar, type YAMLMap } from 'yaml'
+import { Document, isMap, isScalar, visit, type YAMLMap } from 'yaml'
 
 /** Comments by where they stand: the keys that lead there, for example `jobs/check`. */
 export type Comments = Record<string, string>
 
+/** What the `yaml` package leaves unquoted for YAML 1.1, and Ruby's Psych, which reads GitLab's files, takes for a symbol or a number: `:a`, `1,000`. */
+const PSYCH = /^(?::|[-+.]?\d[\d,_.]*$)/
+
 /**
- * YAML text of plain data: every string is quoted where it has to be, so that what it holds is never read as structure. An empty line stands
- * before each key of the top, and of the maps that `spaced` names.
+ * YAML text of plain data: every string is quoted where it has to be, so that what it holds is never read as structure, nor as another type by readers of
+ * YAML 1.1, to whom `on` is a boolean and `12:30` a number. An empty line stands before each key of the top, and of the maps that `spaced` names.
  */
 export function yamlText(data: object, { comments = {}, spaced = [] }: { comments?: Comments; spaced?: string[] } = {}): string {
-  const document = new Document(data, { aliasDuplicateObjects: false })
+  const document = new Document(data, { aliasDuplicateObjects: false, compat: 'yaml-1.1' })
+  visit(document, {
+    Scalar: (_, scalar) => {
+      if (typeof scalar.value === 'string' && PSYCH.test(scalar.value)) scalar.type = 'QUOTE_SINGLE'
+    },
+  })
   if (isMap(document.contents)) space(document.contents)
   for (const path of spaced) {
     const map = document.getIn(path.split('/'), true)
