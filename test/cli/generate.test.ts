@@ -121,6 +121,7 @@ test('a workspace in a folder: the file is at the root, looks at the folder, and
     'SHIV_KUBECONFIG',
     'SHIV_REGISTRY_USER',
     'SHIV_REGISTRY_PASSWORD',
+    'deployment branches',
     'required reviewers',
   ])
   expect(read(GITHUB)).toContain('- services/shop/**\n')

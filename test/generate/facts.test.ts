@@ -1,13 +1,13 @@
 import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { pipelineFacts } from '../../src/generate/ci/facts.ts'
+import { pipelineFacts, type PipelineFacts } from '../../src/generate/ci/facts.ts'
 import { githubWorkflow } from '../../src/generate/ci/github.ts'
 import { gitlabPipeline } from '../../src/generate/ci/gitlab.ts'
-import { settingsOf } from '../../src/generate/ci/setup.ts'
+import { settingsOf, type Platform } from '../../src/generate/ci/setup.ts'
 import { authorshipOf, stamp } from '../../src/generate/stamp.ts'
 import { loadWorkspace } from '../../src/spec/load.ts'
 import { load } from '../spec/support.ts'
-import { hostile, hostileFacts } from './samples.ts'
+import { bare, hostile, hostileFacts, onlyProduction, whole } from './samples.ts'
 
 const root = join(import.meta.dirname, '../..')
 const SERVICE = { 'orders/service.yaml': 'name: orders\nlanguage: node\n' }
@@ -86,6 +86,24 @@ describe('whose a file is', () => {
 })
 
 describe('what has to be set up', () => {
+  it('on GitHub every environment that is deployed to is for the default branch only', () => {
+    const of = (facts: PipelineFacts, platform: Platform) =>
+      settingsOf(facts, platform).filter(({ name }) => name === 'deployment branches')
+    const expected = { kind: 'environment', isNeeded: true, about: expect.stringContaining('the default branch only') as string }
+    expect(of(whole, 'github')).toMatchObject([
+      { ...expected, environment: 'staging' },
+      { ...expected, environment: 'production' },
+    ])
+    expect(of(onlyProduction, 'github')).toMatchObject([{ ...expected, environment: 'production' }])
+    expect([...of(bare, 'github'), ...of(whole, 'gitlab')]).toEqual([])
+  })
+
+  it.each(['github', 'gitlab'] as const)('on %s the registry of npm, which only a name needs', (platform) => {
+    const setting = settingsOf(bare, platform).find(({ name }) => name === 'SHIV_NPM_REGISTRY')
+    expect(setting).toMatchObject({ kind: 'variable', isNeeded: false })
+    expect(setting!.about).toContain('needed where SHIV_PACKAGE is NAME@VERSION')
+  })
+
   it.each(hostile)('the lines are safe to paste where the environment is named %j', (text) => {
     for (const platform of ['github', 'gitlab'] as const) {
       const lines = settingsOf(hostileFacts(text), platform).filter(

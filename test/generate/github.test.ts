@@ -49,6 +49,18 @@ describe.each(cases)('the workflow of %s', (name, facts) => {
   })
 })
 
+it.each([
+  { sample: 'whole', job: 'deploy' },
+  { sample: 'onlyProduction', job: 'check' },
+] as const)('in $job of $sample production is asked for before anything of the commit is there', ({ sample, job }) => {
+  const { jobs } = parse(githubWorkflow(samples[sample])) as { jobs: Record<string, PlainJob & { outputs?: object }> }
+  const { steps, outputs } = jobs[job]!
+  expect(steps[0]).toMatchObject({ id: 'guarded', name: 'Ask whether production has reviewers' })
+  expect(outputs).toEqual({ guarded: '${{ steps.guarded.outputs.guarded }}' })
+  const ids = Object.values(jobs).flatMap(({ steps }) => steps.filter((step) => 'id' in step))
+  expect(ids, 'no other step has an output that could be taken for it').toHaveLength(1)
+})
+
 it('a workflow with a fault has errors for that parser', async () => {
   const text = githubWorkflow(whole)
   expect((await readWorkflow(text.replace('runs-on:', 'run-on:'))).errors.join()).toContain('run-on')

@@ -1,8 +1,19 @@
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { COMMANDS } from '../../src/cli/commands.ts'
@@ -17,7 +28,7 @@ import { whole } from './samples.ts'
 const SECRETS = { kubeconfig: 'apiVersion: v1 # of-the-kubeconfig', password: 'p%s $HOME "`the-password' }
 /** Puts down how it was called and what it was told. */
 const RECORDER = `#!/bin/sh
-printf '%s\\n' "$(basename "$0")|$*|KUBECONFIG=$KUBECONFIG|DOCKER_CONFIG=$DOCKER_CONFIG" >> "$CALLS"
+printf '%s\\n' "$(basename "$0")|$*|KUBECONFIG=$KUBECONFIG|DOCKER_CONFIG=$DOCKER_CONFIG\${NPM_CONFIG_REGISTRY+|NPM_CONFIG_REGISTRY=$NPM_CONFIG_REGISTRY}" >> "$CALLS"
 `
 
 let folder: string
@@ -33,7 +44,7 @@ beforeEach(() => {
     HOME: join(folder, 'home'),
     CALLS: join(folder, 'calls'),
     RUNNER_TEMP: join(folder, 'temp'),
-    SHIV_PACKAGE: 'shiv@1.2.3',
+    SHIV_PACKAGE: 'https://npm.example.com/shiv-1.2.3.tgz',
     SHIV_REGISTRY_HOST: 'registry.example.com',
     SHIV_REGISTRY_USER: 'deployer',
     SHIV_REGISTRY_PASSWORD: SECRETS.password,
@@ -82,6 +93,51 @@ const exported = (): Record<string, string> =>
       .filter(Boolean)
       .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
   )
+
+describe.each(['GitHub', 'GitLab'])('what %s installs shiv from', (platform) => {
+  const install = (more: Record<string, string>) =>
+    platform === 'GitHub'
+      ? run(BASH, step('deploy', 'Install shiv'), more)
+      : run(
+          SH,
+          own.before_script.find((script) => script.includes('npm install'))!,
+          { SHIV_JOB_FOLDER: folder, ...more },
+        )
+  const own = (parse(gitlabPipeline(whole, { isPart: false })) as { '.shiv': { before_script: string[] } })['.shiv']
+  const registry = 'https://npm.example.com/shop/'
+  const tarball = 'https://npm.example.com/shiv-1.2.3.tgz'
+
+  it.each([
+    { package: 'shiv@1.2.3', SHIV_NPM_REGISTRY: registry },
+    { package: '@shop/shiv@1.2.3', SHIV_NPM_REGISTRY: registry },
+    { package: tarball, SHIV_NPM_REGISTRY: registry },
+    { package: tarball, SHIV_NPM_REGISTRY: '' },
+  ])('$package of the registry "$SHIV_NPM_REGISTRY"', ({ package: SHIV_PACKAGE, SHIV_NPM_REGISTRY }) => {
+    expect(install({ SHIV_PACKAGE, SHIV_NPM_REGISTRY })).toMatchObject({ status: 0, stderr: '' })
+    const [call] = calls('npm')
+    expect(call).toContain(` -- ${SHIV_PACKAGE}|`)
+    const told = /NPM_CONFIG_REGISTRY=.*/.exec(call!)?.[0]
+    expect(told, 'an empty one is not told').toBe(SHIV_NPM_REGISTRY === '' ? undefined : `NPM_CONFIG_REGISTRY=${registry}`)
+  })
+
+  it.each([
+    { package: 'shiv@1.2.3', registry: '', says: 'set SHIV_NPM_REGISTRY to the https URL' },
+    { package: '@shop/shiv', registry: '', says: 'set SHIV_NPM_REGISTRY to the https URL' },
+    { package: 'http://npm.example.com/shiv.tgz', registry: '', says: 'or SHIV_PACKAGE to that of a tarball' },
+    { package: 'shop/shiv', registry: '', says: 'set SHIV_NPM_REGISTRY to the https URL' },
+    { package: 'shiv@1.2.3', registry: 'npm.example.com', says: 'SHIV_NPM_REGISTRY is not an https URL' },
+    { package: 'shiv@1.2.3', registry: 'http://npm.example.com', says: 'SHIV_NPM_REGISTRY is not an https URL' },
+  ])('not from $package with the registry "$registry"', ({ package: SHIV_PACKAGE, registry: SHIV_NPM_REGISTRY, says }) => {
+    const { status, stderr } = install({ SHIV_PACKAGE, SHIV_NPM_REGISTRY })
+    expect([status, stderr]).toEqual([1, expect.stringContaining(says)])
+    expect(calls('npm')).toEqual([])
+  })
+
+  it('and not without the variable at all', () => {
+    expect(install({ SHIV_PACKAGE: 'shiv@1.2.3' }).status).toBe(1)
+    expect(calls('npm')).toEqual([])
+  })
+})
 
 describe('what GitHub runs', () => {
   it('the kubeconfig becomes a file for its owner alone, and shiv is told where', () => {
@@ -157,10 +213,12 @@ describe('what GitHub runs', () => {
   })
 
   it('shiv comes from SHIV_PACKAGE, and from nowhere without it', () => {
-    expect(run(BASH, step('check', 'Install shiv'), { SHIV_PACKAGE: '' }).status).toBe(1)
+    const without = run(BASH, step('check', 'Install shiv'), { SHIV_PACKAGE: '' })
+    expect(without.status).toBe(1)
+    expect(without.stderr).toContain('from a fork is given no variables')
     expect(calls('npm')).toEqual([])
     expect(run(BASH, step('check', 'Install shiv')).status).toBe(0)
-    expect(calls('npm')[0]).toContain(`--prefix ${env['RUNNER_TEMP']}/npm -- shiv@1.2.3|`)
+    expect(calls('npm')[0]).toContain(`--prefix ${env['RUNNER_TEMP']}/npm -- ${env['SHIV_PACKAGE']}|`)
   })
 
   it.each([
@@ -210,6 +268,7 @@ describe('what GitLab runs', () => {
     mkdirSync(join(folder, 'project/.shiv-ci/history'), { recursive: true })
     writeFileSync(join(folder, 'project/.shiv-ci/history/class.jsonl'), 'of the cache\n')
     writeFileSync(join(folder, 'project/.shiv-ci/history/other.jsonl'), 'of the cache\n')
+    symlinkSync(secret, join(folder, 'project/.shiv-ci/history/link.jsonl'))
     const history = join(env['HOME']!, '.local/state/shiv/bench/history')
     mkdirSync(history, { recursive: true })
     writeFileSync(join(history, 'other.jsonl'), 'of this machine\n')
@@ -227,11 +286,24 @@ describe('what GitLab runs', () => {
     expect(readFileSync(env['CALLS']!, 'utf8')).not.toContain('the-password')
     expect(readFileSync(join(history, 'class.jsonl'), 'utf8')).toBe('of the cache\n')
     expect(readFileSync(join(history, 'other.jsonl'), 'utf8')).toBe('of this machine\n')
+    expect(readdirSync(history).sort(), 'a link is not followed').toEqual(['class.jsonl', 'other.jsonl'])
 
     expect(run(SH, own.after_script.join('\n'), more()).status).toBe(0)
     expect(existsSync(jobFolder())).toBe(false)
     expect(readFileSync(join(folder, 'project/.shiv-ci/report/junit.xml'), 'utf8')).toBe('<testsuites/>\n')
     expect(readFileSync(join(folder, 'project/.shiv-ci/history/class.jsonl'), 'utf8')).toBe('of the cache\n')
+  })
+
+  it.each(['.shiv-ci', '.shiv-ci/history'])('a checkout whose %s is a link brings no history', (link) => {
+    mkdirSync(join(folder, 'elsewhere/history'), { recursive: true })
+    for (const file of ['elsewhere/class.jsonl', 'elsewhere/history/class.jsonl'])
+      writeFileSync(join(folder, file), 'of the machine\n')
+    mkdirSync(dirname(join(folder, 'project', link)), { recursive: true })
+    symlinkSync(join(folder, 'elsewhere'), join(folder, 'project', link))
+    expect(run(SH, scriptOf('shiv-check'), more())).toMatchObject({ status: 0, stderr: '' })
+    expect(readdirSync(join(env['HOME']!, '.local/state/shiv/bench/history'))).toEqual([])
+    expect(existsSync(join(folder, 'project/.shiv-ci')), 'the link is gone').toBe(false)
+    expect(existsSync(join(folder, 'elsewhere/history/class.jsonl')), 'and what it leads to is not').toBe(true)
   })
 
   it('a kubeconfig that is no variable of type File ends the job', () => {

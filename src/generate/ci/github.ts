@@ -125,7 +125,7 @@ function job({ folder }: PipelineFacts, { name, steps, guards, env, ...own }: Jo
     'runs-on': RUNNER,
     'timeout-minutes': 60,
     ...(Object.keys(all).length > 0 && { env: all }),
-    steps: [...clocks(), ...steps, ...(guards ? [askForGuard(guards)] : [])],
+    steps: [...(guards ? [askForGuard(guards)] : []), ...clocks(), ...steps],
   }
 }
 
@@ -160,9 +160,12 @@ function install({ withKind }: { withKind: boolean }): Step[] {
     ...(withKind ? [{ name: 'Install kind', run: script([...installKind(TEMP), `echo "${TEMP}/bin" >> "$GITHUB_PATH"`]) }] : []),
     {
       name: 'Install shiv',
-      env: { SHIV_PACKAGE: '${{ vars.SHIV_PACKAGE }}' },
+      env: { SHIV_PACKAGE: '${{ vars.SHIV_PACKAGE }}', SHIV_NPM_REGISTRY: '${{ vars.SHIV_NPM_REGISTRY }}' },
       run: script([
-        ...installShiv(TEMP, 'gh variable set SHIV_PACKAGE, see docs/generate-ci.md of shiv'),
+        ...installShiv(
+          TEMP,
+          'gh variable set SHIV_PACKAGE. A pull request from a fork is given no variables: it needs the package in this file. See docs/generate-ci.md of shiv',
+        ),
         `echo "${TEMP}/npm/bin" >> "$GITHUB_PATH"`,
       ]),
     },
@@ -241,7 +244,7 @@ function uploadReport(job: string): Step {
   }
 }
 
-/** Whether production has reviewers. What cannot be asked counts as no. */
+/** Whether production has reviewers. What cannot be asked counts as no. The first step: what the code of the commit runs may put a `gh` of its own on the PATH. */
 function askForGuard({ name }: Target): Step {
   return {
     name: 'Ask whether production has reviewers',

@@ -127,10 +127,13 @@ function base({ folder, tools }: PipelineFacts): object {
       script(installShiv(FOLDER, 'glab variable set SHIV_PACKAGE, see docs/generate-ci.md of shiv')),
       script([
         `mkdir -p "${HISTORY}"`,
-        `for file in ${KEPT}/history/*; do`,
+        // A link may come with the checkout, and lead to any file of the machine.
+        `if [ ! -L ${KEPT} ] && [ ! -L ${KEPT}/history ]; then`,
+        `  for file in ${KEPT}/history/*; do`,
         // What a machine that stays has is newer than the cache.
-        `  if [ -f "$file" ] && [ ! -e "${HISTORY}/\${file##*/}" ]; then cp "$file" "${HISTORY}/"; fi`,
-        'done',
+        `    if [ -f "$file" ] && [ ! -L "$file" ] && [ ! -e "${HISTORY}/\${file##*/}" ]; then cp "$file" "${HISTORY}/"; fi`,
+        '  done',
+        'fi',
         `rm -rf ${KEPT}`,
       ]),
     ],

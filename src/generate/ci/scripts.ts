@@ -20,13 +20,24 @@ export function installKind(folder: string): string[] {
   ]
 }
 
-/** Installs what SHIV_PACKAGE names below `folder`. Postgres for runs without Docker is left out. */
+/**
+ * Installs what SHIV_PACKAGE names below `folder`: a name from the registry of SHIV_NPM_REGISTRY, never from npm's own, where anybody can take it. npm is told
+ * by its environment, since a global install reads no .npmrc of a project. Postgres for runs without Docker is left out.
+ */
 export function installShiv(folder: string, whereToSet: string): string[] {
   return [
     'if [ -z "${SHIV_PACKAGE:-}" ]; then',
     `  echo "SHIV_PACKAGE is not set: ${whereToSet}" >&2`,
     '  exit 1',
     'fi',
+    'case "${SHIV_NPM_REGISTRY:-}" in',
+    '  https://?*) export NPM_CONFIG_REGISTRY="$SHIV_NPM_REGISTRY" ;;',
+    '  "") case "$SHIV_PACKAGE" in',
+    '    https://?*) ;;',
+    '    *) echo "SHIV_PACKAGE is not an https URL and SHIV_NPM_REGISTRY is not set: set SHIV_NPM_REGISTRY to the https URL of the registry that has it, or SHIV_PACKAGE to that of a tarball" >&2; exit 1 ;;',
+    '  esac ;;',
+    '  *) echo "SHIV_NPM_REGISTRY is not an https URL" >&2; exit 1 ;;',
+    'esac',
     `npm install --global --no-audit --no-fund --omit=optional --prefix "${folder}/npm" -- "$SHIV_PACKAGE"`,
   ]
 }

@@ -9,7 +9,7 @@ export interface Setting {
   /** The environment that it belongs to; absent: the repository. */
   environment?: string
   about: string
-  /** Whether the pipeline ends without it. */
+  /** Whether the pipeline ends without it, or stands open. */
   isNeeded: boolean
   /** What sets it, as typed in a shell. */
   how: string
@@ -21,7 +21,9 @@ export function settingsOf(facts: PipelineFacts, platform: Platform): Setting[] 
   const targets = [staging, production].filter((target) => target !== undefined)
   return [
     shivPackage(platform),
+    npmRegistry(platform),
     ...targets.flatMap((target) => secretsOf(target, platform)),
+    ...(platform === 'github' ? targets.map(deploymentBranches) : []),
     ...(platform === 'github' && production ? [reviewers(production)] : []),
   ]
 }
@@ -34,6 +36,17 @@ function shivPackage(platform: Platform): Setting {
     about: 'what npm installs shiv from: NAME@VERSION of your registry, or the URL of a tarball',
     isNeeded: true,
     how: platform === 'github' ? `gh variable set ${name} --body NAME@VERSION` : `glab variable set ${name} NAME@VERSION`,
+  }
+}
+
+function npmRegistry(platform: Platform): Setting {
+  const name = 'SHIV_NPM_REGISTRY'
+  return {
+    name,
+    kind: 'variable',
+    about: 'the registry that has it, an https URL; needed where SHIV_PACKAGE is NAME@VERSION',
+    isNeeded: false,
+    how: platform === 'github' ? `gh variable set ${name} --body URL` : `glab variable set ${name} URL`,
   }
 }
 
@@ -67,6 +80,17 @@ function secretsOf({ name: environment }: Target, platform: Platform): Setting[]
     ),
     secret('SHIV_REGISTRY_PASSWORD', 'of that user', false, set('SHIV_REGISTRY_PASSWORD', '--masked < PASSWORD')),
   ]
+}
+
+function deploymentBranches({ name }: Target): Setting {
+  return {
+    name: 'deployment branches',
+    kind: 'environment',
+    environment: name,
+    about: 'the default branch only; else whoever may push a branch can read the secrets of the environment',
+    isNeeded: true,
+    how: 'Settings, Environments, Deployment branches',
+  }
 }
 
 function reviewers({ name }: Target): Setting {
