@@ -135,6 +135,8 @@ test('a GitLab project with a pipeline of its own gets a part, and is told to in
   expect(made.stdout).toContain(`- local: /${PART}`)
   expect(read('.gitlab-ci.yml')).toBe('lint:\n  script: [make lint]\n')
   expect(read(PART)).not.toContain('workflow:')
+  write({ '.gitlab-ci.yml': `# include ${PART}\nlint:\n  script: [make lint]\n` })
+  expect((await shiv('generate ci')).stdout, 'a comment includes nothing').toContain(`- local: /${PART}`)
   write({ '.gitlab-ci.yml': `include:\n  - local: /${PART}\n` })
   expect((await shiv('generate ci')).stdout).not.toContain('include')
 })

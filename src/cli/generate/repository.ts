@@ -3,6 +3,7 @@ import { realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ShivError } from '../../core/errors.ts'
 import { authorshipOf } from '../../generate/stamp.ts'
+import { includesFile } from '../../generate/ci/gitlab-include.ts'
 import { GITHUB_FILE } from '../../generate/ci/github.ts'
 import { GITLAB_FILE, GITLAB_PART } from '../../generate/ci/gitlab.ts'
 import type { Platform } from '../../generate/ci/setup.ts'
@@ -65,5 +66,5 @@ export function pipelineFile(root: string, platform: Platform): { file: string; 
   const own = join(root, GITLAB_FILE)
   const text = existsSync(own) ? readFileSync(own, 'utf8') : undefined
   const isPart = text !== undefined && authorshipOf(text) === 'foreign'
-  return { file: isPart ? GITLAB_PART : GITLAB_FILE, isPart, isIncluded: !isPart || text.includes(GITLAB_PART) }
+  return { file: isPart ? GITLAB_PART : GITLAB_FILE, isPart, isIncluded: !isPart || includesFile(text, GITLAB_PART) }
 }
