@@ -33,7 +33,7 @@ function shivPackage(platform: Platform): Setting {
   return {
     name,
     kind: 'variable',
-    about: 'what npm installs shiv from: NAME@VERSION of your registry, or the URL of a tarball',
+    about: 'what npm installs shiv from: NAME@VERSION of your registry, or the https URL of a tarball',
     isNeeded: true,
     how: platform === 'github' ? `gh variable set ${name} --body NAME@VERSION` : `glab variable set ${name} NAME@VERSION`,
   }
