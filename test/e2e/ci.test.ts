@@ -266,6 +266,20 @@ describe('shiv ci, without Docker', () => {
     expect(await runs()).toEqual([])
   }, 120_000)
 
+  it('takes down what a run that was killed left behind, and goes on', async () => {
+    await writeFile(join(tree, 'hello.test.js'), 'await new Promise((done) => setTimeout(done, 600_000))\n')
+    const child = ci('--report', 'shiv-report')
+    await until(() => child, 'test')
+    child.kill('SIGKILL')
+    await child
+    expect(await runs()).toHaveLength(1)
+    await writeFile(join(tree, 'hello.test.js'), TEST)
+    const ended = await ci('--report', 'shiv-report')
+    expect(ended.exitCode, ended.stdout + ended.stderr).toBe(0)
+    expect((await reportOf()).remarks).toEqual([])
+    expect(await runs()).toEqual([])
+  }, 120_000)
+
   it('says what a gate, or an order to do nothing, lacks, before anything is begun', async () => {
     const code = async (...words: string[]) => {
       const { exitCode, stderr } = await ci(...words)

@@ -13,6 +13,7 @@ import type { Invocation } from '../command.ts'
 import { deployAll } from './deploy-all.ts'
 import { gatherFacts, type CiFacts } from './facts.ts'
 import { gateError, type JudgedAgainst, LATE, verdicts } from './judge.ts'
+import { markBegun } from './leftover.ts'
 import { logMarks } from './log-marks.ts'
 import { Stages, type StageNotes } from './stages.ts'
 import { requireNothingRuns, startAndTest, stopAll } from './start-and-test.ts'
@@ -38,14 +39,17 @@ export async function runCi(wish: CiWish, invocation: Invocation): Promise<CiOut
   stages.reached('begun', startedAt)
 
   const machine = await machineFacts(undefined)
+  // Outside of a pipeline what is here may be somebody's: data stays, as after `shiv stop`.
+  const keepsData = earlier !== undefined || !isPipeline(facts, environment)
+  const unmark = wish.starts ? await markBegun(wish.root, keepsData) : undefined
   const started = wish.starts ? await startAndTest(wish, invocation, stages) : {}
   const runtime = started.start?.run.runtime
   const unread: string[] = []
   const services = started.start?.run.services.map(({ name }) => name) ?? wish.params.services
   const place = await historyOf(wish, { machineClass: machine.class, runtime: runtime ?? 'none', services }, facts, unread)
   const takeDown = async (): Promise<void> => {
-    // Outside of a pipeline what is here may be somebody's: data stays, as after `shiv stop`.
-    if (wish.starts) await stopAll(wish, stages, earlier !== undefined || !isPipeline(facts, environment))
+    if (wish.starts) await stopAll(wish, stages, keepsData)
+    if (stages.list.findLast(({ name }) => name === 'stop')?.state === 'passed') await unmark?.()
   }
   // A bench wants the machine for itself; without one the change is not kept waiting by what is taken down.
   if (wish.bench) await takeDown()

@@ -6,6 +6,7 @@ import { collectSpans } from '../bench/daemon-spans.ts'
 import type { Invocation } from '../command.ts'
 import { testsFailed } from '../tests-failed.ts'
 import { withProgress } from '../with-progress.ts'
+import { leftoverOf } from './leftover.ts'
 import type { StageNotes, Stages } from './stages.ts'
 import type { CiWish } from './wish.ts'
 
@@ -13,7 +14,7 @@ type Run = StatusResult['runs'][number]
 
 /**
  * A system that somebody works with is not taken down, nor one of the same name in another folder, whose namespace this one would take. Gives one that is
- * stopped: its data stays. Throws CI_RUNS_ALREADY.
+ * stopped: its data stays. What a run of shiv ci that was killed left here is taken down first. Throws CI_RUNS_ALREADY.
  */
 export async function requireNothingRuns(wish: CiWish, signal: AbortSignal): Promise<Run | undefined> {
   const params = { path: wish.root, services: [], all: true }
@@ -22,6 +23,12 @@ export async function requireNothingRuns(wish: CiWish, signal: AbortSignal): Pro
   const living = same.find(({ state }) => state !== 'stopped')
   if (living === undefined) return same[0]
   const { root } = living.workspace
+  const leftover = root === wish.root ? await leftoverOf(root) : undefined
+  if (leftover !== undefined) {
+    const stop = { path: root, services: [], purge: !leftover.keepsData }
+    await callDaemon<StopResult>({ method: 'stop', params: stop }, { command: 'shiv ci', signal })
+    return requireNothingRuns(wish, signal)
+  }
   throw new ShivError(
     `${wish.name} runs already${root === wish.root ? '' : ` from ${root}`}, and a run of shiv ci begins and ends with nothing.`,
     {
