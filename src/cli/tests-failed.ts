@@ -6,14 +6,14 @@ const SHOWN = 20
 /** The error of services whose tests failed; undefined where none did. */
 export function testsFailed({ tests }: Pick<TestResult, 'tests'>): ShivError | undefined {
   const failed = tests.filter(({ passed }) => !passed)
-  const [first] = failed
-  if (first === undefined) return undefined
+  if (failed.length === 0) return undefined
   const names = failed.map(({ service }) => service).join(', ')
-  if (first.missing !== undefined) {
-    return new ShivError(`The tests of ${first.service} need ${first.missing}, which is not on PATH.`, {
+  const lacking = failed.find(({ missing }) => missing !== undefined)
+  if (lacking !== undefined) {
+    return new ShivError(`The tests of ${lacking.service} need ${lacking.missing}, which is not on PATH.`, {
       code: 'TEST_TOOL_MISSING',
       exit: 3,
-      hint: `install ${first.missing}, or name another command in service.yaml: reload: { test: [make, test] }`,
+      hint: `install ${lacking.missing}, or name another command in service.yaml: reload: { test: [make, test] }`,
     })
   }
   return new ShivError(`The tests of ${names} failed.`, {

@@ -1,3 +1,6 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { secretValues, withoutCredentials } from '../core/ci-credentials.ts'
 import { ShivError } from '../core/errors.ts'
 import type { ServicePlan } from '../plan/types.ts'
 import { requireRun, requireServices } from './find-run.ts'
@@ -16,11 +19,12 @@ const KEPT = 200
 
 /**
  * Runs the test commands of services that run, one after the other, in their folders on this machine and with the addresses of the run; their output
- * comes as `log` events. Tests that fail are part of the result. Throws RUN_NOT_FOUND, and INTERRUPTED when the caller left.
+ * comes as `log` events. Tests that fail are part of the result. Throws RUN_NOT_FOUND, RUN_NOT_STARTED, and INTERRUPTED when the caller left.
  */
 export async function testServices(shop: Workshop, params: StartParams, ask: Ask): Promise<TestResult> {
   const run = requireRun(shop, params.path)
   requireServices(run, params.services)
+  if (!run.isAttached || (run.record.state !== 'running' && run.record.state !== 'degraded')) throw notRunning(run)
   const began = performance.now()
   const { commands, untested } = await testCommands(shop, run, params)
   const runtime = await shop.parts.runtime(run.record.runtime)
@@ -41,6 +45,11 @@ export async function testServices(shop: Workshop, params: StartParams, ask: Ask
   return { version: 1, workspace: run.record.workspace.name, tests, untested, durationMs: performance.now() - began }
 }
 
+function notRunning({ record }: Run): ShivError {
+  const { name } = record.workspace
+  return new ShivError(`${name} does not run: it is ${record.state}.`, { code: 'RUN_NOT_STARTED', exit: 2, hint: 'shiv start' })
+}
+
 /** The commands are part of reload, which a run may be without: they are read from the definition as it is now. */
 async function testCommands(
   shop: Workshop,
@@ -59,10 +68,22 @@ async function testCommands(
   const meant = plan.services.filter(({ name }) => named.includes(name))
   const commands = meant.flatMap((service) => {
     const argv = service.reload?.test
-    return argv === undefined ? [] : [{ service, argv }]
+    return argv === undefined || hasNoScript(service, argv) ? [] : [{ service, argv }]
   })
-  const untested = meant.flatMap(({ name, reload }) => (reload?.test === undefined ? [name] : []))
+  const untested = meant.flatMap(({ name }) => (commands.some(({ service }) => service.name === name) ? [] : [name]))
   return { commands, untested }
+}
+
+/** `npm run test --if-present` is content where there is no such script: nothing was tested then. */
+function hasNoScript({ root }: ServicePlan, argv: string[]): boolean {
+  const [tool, run, script = ''] = argv
+  if (tool !== 'npm' || run !== 'run' || !argv.includes('--if-present')) return false
+  try {
+    const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts?: Record<string, string> }
+    return scripts?.[script] === undefined
+  } catch {
+    return false // npm says what is wrong with it
+  }
 }
 
 async function testService(
@@ -72,6 +93,7 @@ async function testService(
 ): Promise<ServiceTest> {
   const context = quietContext(run, ask.signal, environment)
   const { redactor } = shop.parts
+  for (const value of secretValues(environment)) redactor.add(value)
   const began = performance.now()
   const own = testEnvironment(run.record.plan, service, {
     databases: run.live?.databases ?? [],
@@ -82,7 +104,7 @@ async function testService(
   const command = await shop.parts.command()
   const { code, lines } = await command(argv, {
     cwd: service.root,
-    env: { ...serviceEnvironment(environment, service), ...own },
+    env: { ...serviceEnvironment(withoutCredentials(environment), service), ...own },
     signal: ask.signal,
     onLine: (text) => {
       const line = { time: Date.now(), source: service.name, replica: 'test', stream: 'stdout' as const, text }

@@ -103,6 +103,21 @@ describe('gates on the figures of a run', () => {
     // Two of 19 runs took as long: that happens.
     expect(judgeCiGate(gate('ci.build=+10%'), 2_000, [...before(17), 3_000, 3_000]).state).toBe('unproven')
     expect(judgeCiGate(gate('ci.build=+10%'), 2_000, []).state).toBe('unproven')
+    // Of nothing there is no part.
+    expect(
+      judgeCiGate(
+        gate('ci.build=+10%'),
+        2_000,
+        Array.from({ length: 40 }, () => 0),
+      ).state,
+    ).toBe('unproven')
+    expect(
+      judgeCiGate(
+        gate('ci.build=+10%'),
+        0,
+        Array.from({ length: 40 }, () => 0),
+      ).why,
+    ).not.toContain('NaN')
   })
 
   it('raise at most 5 false alarms of 100 where nothing changed, however noisy the machine', () => {
@@ -158,9 +173,15 @@ describe('what is made of stages', () => {
       'ci.total': report.durationMs,
       'ci.lead': report.timeline.leadMs,
     })
-    expect(valuesBefore([read], { measure: 'ci.test', workspace: 'shop', runtime: 'kind' })).toEqual([2_345.678])
-    expect(valuesBefore([read], { measure: 'ci.test', workspace: 'shop', runtime: 'process' })).toEqual([])
+    expect(valuesBefore([read], { measure: 'ci.test', of: 'orders', workspace: 'shop', runtime: 'kind' })).toEqual([2_345.678])
+    expect(valuesBefore([read], { measure: 'ci.test', of: 'orders', workspace: 'shop', runtime: 'process' })).toEqual([])
+    // Of all services it would be another figure, and a whole run is like those with the same stages only.
+    expect(valuesBefore([read], { measure: 'ci.test', of: 'orders+users', workspace: 'shop', runtime: 'kind' })).toEqual([])
+    expect(read.series.find(({ measure }) => measure === 'ci.total')!.of).toBe('orders (start+parity+test+stop+deploy)')
     expect(ciEntry(failedCiReport())).toBeUndefined()
+    expect(ciEntry({ ...report, gates: [{ ...report.gates[0]!, state: 'failed' }] })).toBeUndefined()
+    const same = ciEntry({ ...report, deployments: [{ ...report.deployments[0]!, isChanged: false }] })!
+    expect(same.series.map(({ measure }) => measure)).not.toContain('ci.deploy')
     expect(ciEntry({ ...report, isInterrupted: true })).toBeUndefined()
   })
 })

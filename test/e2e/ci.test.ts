@@ -33,7 +33,7 @@ const NO_CI = Object.fromEntries(
   ]),
 )
 const run = (words: string[], env: Record<string, string> = {}) =>
-  execa(process.execPath, [shivBin, ...words], { cwd: tree, env: { ...NO_CI, ...own.env, ...env }, reject: false })
+  execa(process.execPath, [shivBin, ...words], { cwd: tree, env: { ...NO_CI, CI: 'true', ...own.env, ...env }, reject: false })
 const ci = (...words: string[]) => run(['ci', '--runtime', 'process', ...words])
 const reportOf = async (): Promise<CiReport> =>
   JSON.parse(await readFile(join(tree, 'shiv-report', 'report.json'), 'utf8')) as CiReport
@@ -155,7 +155,12 @@ describe('shiv ci, without Docker', () => {
       ...ciEntry(report)!,
       series: [{ measure: 'ci.start', of: 'hello', samples: [{ ms: 1, at: 1, spans: [] }], ended: 'runs' }],
     }
-    const entries = Array.from({ length: 60 }, (_, index): HistoryEntry => ({ ...fast, id: `made/${index}`, at: index }))
+    const entries = Array.from({ length: 60 }, (_, index): HistoryEntry => ({
+      ...fast,
+      id: `made/${index}`,
+      at: index,
+      side: { ...fast.side, commit: 'f'.repeat(40) },
+    }))
     await appendHistory(historyAt(report), entries)
     const ended = await ci('--report', 'shiv-report', '--gate', 'ci.start=+50%', '--env', 'staging')
     expect(ended.exitCode, ended.stderr).toBe(4)
@@ -186,7 +191,7 @@ describe('shiv ci, without Docker', () => {
       err: expect.stringContaining('CI_RUNS_ALREADY'),
     })
     expect(await runs()).toHaveLength(1)
-    expect(existsSync(join(tree, 'shiv-report'))).toBe(false)
+    expect(existsSync(join(tree, 'shiv-report', 'report.json'))).toBe(false)
     await run(['stop'])
     const ended = await ci('--report', 'shiv-report', '--no-test')
     expect(ended.exitCode, ended.stderr).toBe(0)
@@ -203,6 +208,51 @@ describe('shiv ci, without Docker', () => {
     expect(report.remarks).toContain('it started with the data of an earlier run, which was kept')
   }, 120_000)
 
+  it('begins nothing where the workspace runs from another folder, and outside of a pipeline keeps the data that it made', async () => {
+    const other = join(own.folder, 'other')
+    await execa('cp', ['-r', tree, other])
+    expect((await run(['start', '--runtime', 'process', '-C', other])).exitCode).toBe(0)
+    const refused = await ci('--report', 'shiv-report')
+    expect({ code: refused.exitCode, err: refused.stderr }).toMatchObject({
+      code: 2,
+      err: expect.stringContaining(`from ${realpathSync(other)}`),
+    })
+    await run(['stop', '--purge', '--yes', '-C', other])
+    const ended = await run(['ci', '--runtime', 'process', '--report', 'shiv-report', '--no-test'], { CI: '' })
+    expect(ended.exitCode, ended.stderr).toBe(0)
+    expect((await runs()).map(({ state }) => state)).toEqual(['stopped'])
+  }, 120_000)
+
+  it('says of a gate that its bench was not taken, where the other commit has no such service; and deploys what was tested', async () => {
+    await execa('git', ['init', '-q', '-b', 'main', tree])
+    await git('commit', '-q', '--allow-empty', '-m', 'nothing yet')
+    await git('add', '-A')
+    await git('commit', '-qm', 'one')
+    const ended = await ci('--report', 'shiv-report', '--no-test', '--against', 'HEAD~1', '--gate', 'loop.p50=+10%')
+    expect(ended.exitCode, ended.stderr).toBe(0)
+    const report = await reportOf()
+    expect(report.gates).toEqual([
+      { gate: 'loop.p50=+10%', name: 'loop.p50=+10%', state: 'unproven', why: expect.stringContaining('not compared: HEAD~1') },
+    ])
+    expect((await git('status', '--porcelain')).stdout).toBe('')
+  }, 120_000)
+
+  it('gives tests no credentials of the pipeline, and takes secrets out of what they write', async () => {
+    await commitAll()
+    await writeFile(join(tree, 'hello.test.js'), 'console.log(JSON.stringify(process.env)); process.exitCode = 1\n')
+    const secrets = {
+      CI_JOB_TOKEN: 'glcbt-1234567890',
+      SHIV_REGISTRY_PASSWORD: 'hunter2-hunter2',
+      STRIPE_API_KEY: 'sk_live_1234567890',
+    }
+    const ended = await run(['ci', '--runtime', 'process', '--report', 'shiv-report'], secrets)
+    expect(ended.exitCode).toBe(1)
+    const report = JSON.stringify(await reportOf())
+    expect(report).toContain('STRIPE_API_KEY')
+    for (const name of ['CI_JOB_TOKEN', 'SHIV_REGISTRY_PASSWORD']) expect(report).not.toContain(name)
+    for (const value of Object.values(secrets)) expect(report + ended.stdout + ended.stderr).not.toContain(value)
+  }, 120_000)
+
   it('takes down what it began when it is interrupted, reports, and ends with 130', async () => {
     await writeFile(join(tree, 'hello.test.js'), 'await new Promise((done) => setTimeout(done, 600_000))\n')
     const child = ci('--report', 'shiv-report')
@@ -216,6 +266,20 @@ describe('shiv ci, without Docker', () => {
     expect(await runs()).toEqual([])
   }, 120_000)
 
+  it('takes down what a run that was killed left behind, and goes on', async () => {
+    await writeFile(join(tree, 'hello.test.js'), 'await new Promise((done) => setTimeout(done, 600_000))\n')
+    const child = ci('--report', 'shiv-report')
+    await until(() => child, 'test')
+    child.kill('SIGKILL')
+    await child
+    expect(await runs()).toHaveLength(1)
+    await writeFile(join(tree, 'hello.test.js'), TEST)
+    const ended = await ci('--report', 'shiv-report')
+    expect(ended.exitCode, ended.stdout + ended.stderr).toBe(0)
+    expect((await reportOf()).remarks).toEqual([])
+    expect(await runs()).toEqual([])
+  }, 120_000)
+
   it('says what a gate, or an order to do nothing, lacks, before anything is begun', async () => {
     const code = async (...words: string[]) => {
       const { exitCode, stderr } = await ci(...words)
@@ -225,6 +289,8 @@ describe('shiv ci, without Docker', () => {
     expect(await code('--gate', 'loop.p50=+10%')).toBe('2 BENCH_GATE')
     expect(await code('--bench', 'loop', '--gate', 'loop.p50=+10%')).toBe('2 BENCH_GATE')
     expect(await code('--no-start')).toBe('2 CLI_MISSING_ARGUMENT')
+    expect(await code('--report', '/dev/null/report')).toBe('2 CI_REPORT_NOT_WRITTEN')
+    expect((await run(['test'])).stderr).toContain('RUN_NOT_FOUND')
     await writeFile(join(tree, 'service.yaml'), 'name: hello\nlangauge: node\n')
     expect((await ci()).stderr).toContain('SPEC_UNKNOWN_FIELD')
   }, 60_000)

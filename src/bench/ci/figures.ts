@@ -29,3 +29,17 @@ export function buildTime({ spans }: Pick<Stage, 'spans'>): number {
   }
   return total
 }
+
+/** The stages that were gone through, as one word: `start+test+deploy`. */
+export function stagesDone(stages: readonly Stage[]): string {
+  return [...new Set(stages.filter(({ state }) => state === 'passed').map(({ name }) => name))].join('+')
+}
+
+/**
+ * What a figure is of, so that like is compared with like: the services, and for what the whole run took also which stages it had. A run of one service
+ * says nothing of a run of all.
+ */
+export function subjectOf(measure: CiMeasure, services: readonly string[], done: string): string {
+  const who = [...services].sort().join('+')
+  return measure === 'ci.total' || measure === 'ci.lead' ? `${who} (${done})` : who
+}

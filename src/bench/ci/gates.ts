@@ -56,8 +56,9 @@ export function judgeCiGate(gate: CiGate, value: number | undefined, before: rea
   const verdict = (state: GateVerdict['state'], why: string): GateVerdict => ({ gate: text, name: measure, state, why })
   if (value === undefined) return verdict('unproven', 'it was not measured')
   if (limit.kind === 'time') return verdict(value > limit.mostMs ? 'failed' : 'passed', duration(value))
-  if (before.length === 0) return verdict('unproven', 'history has no run of it with a machine like this one')
+  if (before.length === 0) return verdict('unproven', 'history has no run like it with a machine like this one')
   const usual = median(before)
+  if (usual <= 0) return verdict('unproven', `${duration(value)}; it usually takes no time at all, so nothing is a part of it`)
   const ratio = value / usual
   const p = (1 + before.filter((one) => one >= value).length) / (before.length + 1)
   const said = `${duration(value)}, ${percent(ratio)} against ${duration(usual)}, the median of ${before.length} runs`
@@ -73,12 +74,12 @@ export function judgeCiGate(gate: CiGate, value: number | undefined, before: rea
 /** What a measure took in the runs of before, oldest first: of this workspace and runtime, in runs that came to their end. */
 export function valuesBefore(
   entries: readonly HistoryEntry[],
-  { measure, workspace, runtime }: { measure: string; workspace: string; runtime: string },
+  { measure, of, workspace, runtime }: { measure: string; of: string; workspace: string; runtime: string },
 ): number[] {
   return entries
     .filter((entry) => entry.workspace === workspace && entry.runtime === runtime && !entry.isBase && !entry.isInterrupted)
     .flatMap(({ series }) =>
-      series.filter((one) => one.measure === measure).flatMap(({ samples }) => samples.map(({ ms }) => ms)),
+      series.filter((one) => one.measure === measure && one.of === of).flatMap(({ samples }) => samples.map(({ ms }) => ms)),
     )
     .slice(-WINDOW)
 }

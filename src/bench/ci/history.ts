@@ -1,7 +1,8 @@
 import type { HistoryEntry } from '../history.ts'
 import type { Sample, Span } from '../samples.ts'
-import { stageFigures } from './figures.ts'
-import type { CiReport, Stage } from './report.ts'
+import { stageFigures, stagesDone, subjectOf } from './figures.ts'
+import type { CiMeasure } from './gates.ts'
+import { gatesOf, type CiReport, type Stage } from './report.ts'
 
 /** What history keeps of a run: each of its figures as a measure with one sample. Undefined of a run that did not come to its end, whose times are of something else. */
 export function ciEntry(report: CiReport): HistoryEntry | undefined {
@@ -18,13 +19,17 @@ export function ciEntry(report: CiReport): HistoryEntry | undefined {
     failure,
     isInterrupted,
   } = report
-  if (failure !== undefined || isInterrupted) return undefined
+  // What failed a gate is not usual, and would be after some tries if it were kept.
+  if (failure !== undefined || isInterrupted || gatesOf(report).some(({ state }) => state === 'failed')) return undefined
   const sample = (ms: number, spans: Span[], at = startedAt): Sample => ({ ms, at, spans })
   const figures: [string, Sample][] = [
-    ...Object.entries(stageFigures(report.stages)).map(([measure, ms]): [string, Sample] => [
-      measure,
-      sample(ms, measure === 'ci.build' ? [] : spansOf(report.stages, measure)),
-    ]),
+    ...Object.entries(stageFigures(report.stages))
+      // A deploy that found nothing to do is not what a deploy takes.
+      .filter(([measure]) => measure !== 'ci.deploy' || report.deployments.every(({ isChanged }) => isChanged))
+      .map(([measure, ms]): [string, Sample] => [
+        measure,
+        sample(ms, measure === 'ci.build' ? [] : spansOf(report.stages, measure)),
+      ]),
     ['ci.total', sample(durationMs, report.stages.map(spanOf))],
     ...(timeline.leadMs === undefined ? [] : ([['ci.lead', sample(timeline.leadMs, legSpans(report))]] as [string, Sample][])),
   ]
@@ -43,7 +48,12 @@ export function ciEntry(report: CiReport): HistoryEntry | undefined {
     },
     isBase: false,
     machine,
-    series: figures.map(([measure, one]) => ({ measure, of: workspace, samples: [one], ended: 'runs' })),
+    series: figures.map(([measure, one]) => ({
+      measure,
+      of: subjectOf(measure as CiMeasure, report.services, stagesDone(report.stages)),
+      samples: [one],
+      ended: 'runs',
+    })),
     isInterrupted: false,
   }
 }

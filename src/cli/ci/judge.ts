@@ -1,25 +1,39 @@
+import { subjectOf } from '../../bench/ci/figures.ts'
 import { judgeCiGate, valuesBefore, type CiMeasure } from '../../bench/ci/gates.ts'
 import { gatesOf, type CiReport } from '../../bench/ci/report.ts'
 import type { GateVerdict } from '../../bench/gates.ts'
+import type { HistoryEntry } from '../../bench/history.ts'
 import { ShivError } from '../../core/errors.ts'
 import type { CiWish } from './wish.ts'
 
 /** Known when everything is over. The others stand before the deploy: one that fails lets nothing be deployed. */
 export const LATE: ReadonlySet<CiMeasure> = new Set(['ci.deploy', 'ci.total', 'ci.lead'])
 
-/** The gates on the measures that are meant, judged on the figures of this run and on history. */
-export async function verdicts(
-  wish: CiWish,
+/** What figures are held against: runs of before that did the same. */
+export interface JudgedAgainst {
+  entries: readonly HistoryEntry[]
+  runtime: string
+  services: readonly string[]
+}
+
+/** The gates on the measures that are meant, judged on the figures of this run and on history. `done`: the stages that a whole run went through. */
+export function verdicts(
+  { gates, name }: CiWish,
   isMeant: (measure: CiMeasure) => boolean,
   figures: Partial<Record<CiMeasure, number | undefined>>,
-  { machineClass, runtime }: { machineClass: string; runtime: string },
-): Promise<GateVerdict[]> {
-  const gates = wish.gates.filter(({ measure }) => isMeant(measure))
-  if (gates.length === 0) return []
-  const entries = await wish.history(machineClass)
-  return gates.map((gate) =>
-    judgeCiGate(gate, figures[gate.measure], valuesBefore(entries, { measure: gate.measure, workspace: wish.name, runtime })),
-  )
+  { entries, runtime, services }: JudgedAgainst,
+  done: string,
+): GateVerdict[] {
+  return gates
+    .filter(({ measure }) => isMeant(measure))
+    .map((gate) => {
+      const of = subjectOf(gate.measure, services, done)
+      return judgeCiGate(
+        gate,
+        figures[gate.measure],
+        valuesBefore(entries, { measure: gate.measure, of, workspace: name, runtime }),
+      )
+    })
 }
 
 /** What ends a run in which everything went well but its gates. */

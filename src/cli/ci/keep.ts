@@ -27,12 +27,26 @@ const FILES: Record<string, (report: CiReport) => string> = {
 const SUMMARY_BYTES = 1_000_000
 const ANNOTATE_TIMEOUT_MS = 20_000
 
-/** Writes a report's files into `folder`, which is made. Throws CI_REPORT_NOT_WRITTEN. */
+/** Makes the folder of a report, which git does not see, so that a report makes no tree differ from its commit. Throws CI_REPORT_NOT_WRITTEN. */
+export async function openReport(folder: string, cwd: string): Promise<void> {
+  const at = resolve(cwd, folder)
+  await written(async () => {
+    await mkdir(at, { recursive: true })
+    await writeFile(join(at, '.gitignore'), '*\n')
+  })
+}
+
+/** Writes a report's files into `folder`. Throws CI_REPORT_NOT_WRITTEN. */
 export async function writeReport(report: CiReport, folder: string, cwd: string): Promise<void> {
   const at = resolve(cwd, folder)
-  try {
-    await mkdir(at, { recursive: true })
+  await written(async () => {
     for (const [name, render] of Object.entries(FILES)) await writeFile(join(at, name), render(report))
+  })
+}
+
+async function written(work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
   } catch (error) {
     throw new ShivError(`The report could not be written: ${(error as Error).message}.`, {
       code: 'CI_REPORT_NOT_WRITTEN',

@@ -6,20 +6,37 @@ import { collectSpans } from '../bench/daemon-spans.ts'
 import type { Invocation } from '../command.ts'
 import { testsFailed } from '../tests-failed.ts'
 import { withProgress } from '../with-progress.ts'
+import { leftoverOf } from './leftover.ts'
 import type { StageNotes, Stages } from './stages.ts'
 import type { CiWish } from './wish.ts'
 
-/** A system that somebody works with is not taken down; one that is stopped keeps its data. */
-export async function requireNothingRuns(wish: CiWish, signal: AbortSignal): Promise<StatusResult['runs'][number] | undefined> {
-  const params = { path: wish.root, services: [], all: false }
+type Run = StatusResult['runs'][number]
+
+/**
+ * A system that somebody works with is not taken down, nor one of the same name in another folder, whose namespace this one would take. Gives one that is
+ * stopped: its data stays. What a run of shiv ci that was killed left here is taken down first. Throws CI_RUNS_ALREADY.
+ */
+export async function requireNothingRuns(wish: CiWish, signal: AbortSignal): Promise<Run | undefined> {
+  const params = { path: wish.root, services: [], all: true }
   const { runs } = await callDaemon<StatusResult>({ method: 'status', params }, { command: 'shiv ci', signal })
-  const run = runs.find(({ workspace }) => workspace.root === wish.root)
-  if (run === undefined || run.state === 'stopped') return run
-  throw new ShivError(`${wish.name} runs here already, and a run of shiv ci begins and ends with nothing.`, {
-    code: 'CI_RUNS_ALREADY',
-    exit: 2,
-    hint: 'shiv stop, then run it again; shiv ci --no-start leaves what runs alone',
-  })
+  const same = runs.filter(({ workspace }) => workspace.root === wish.root || workspace.name === wish.name)
+  const living = same.find(({ state }) => state !== 'stopped')
+  if (living === undefined) return same[0]
+  const { root } = living.workspace
+  const leftover = root === wish.root ? await leftoverOf(root) : undefined
+  if (leftover !== undefined) {
+    const stop = { path: root, services: [], purge: !leftover.keepsData }
+    await callDaemon<StopResult>({ method: 'stop', params: stop }, { command: 'shiv ci', signal })
+    return requireNothingRuns(wish, signal)
+  }
+  throw new ShivError(
+    `${wish.name} runs already${root === wish.root ? '' : ` from ${root}`}, and a run of shiv ci begins and ends with nothing.`,
+    {
+      code: 'CI_RUNS_ALREADY',
+      exit: 2,
+      hint: `shiv stop${root === wish.root ? '' : ` -C ${root}`}, then run it again; shiv ci --no-start leaves what runs alone`,
+    },
+  )
 }
 
 export interface Started {
@@ -81,11 +98,9 @@ async function askParity(wish: CiWish, signal: AbortSignal, notes: StageNotes): 
 export async function stopAll(wish: CiWish, stages: Stages, keepsData: boolean): Promise<void> {
   await stages.run('stop', { isTakingDown: true }, async (notes) => {
     const place = { path: wish.root, services: [] }
-    const { runs } = await callDaemon<StatusResult>(
-      { method: 'status', params: { ...place, all: false } },
-      { command: 'shiv ci' },
-    )
-    if (runs.length === 0) notes.why = 'nothing was begun'
+    const { runs } = await callDaemon<StatusResult>({ method: 'status', params: { ...place, all: true } }, { command: 'shiv ci' })
+    // A folder above may be a workspace too, which is nobody's to stop here.
+    if (!runs.some(({ workspace }) => workspace.root === wish.root)) notes.why = 'nothing was begun'
     else await callDaemon<StopResult>({ method: 'stop', params: { ...place, purge: !keepsData } }, { command: 'shiv ci' })
   })
 }

@@ -16,7 +16,10 @@ export interface CiWish {
   deploys?: { services: string[]; params: Omit<DeployParams, 'services'> }
   /** Measures against a commit, or by itself. */
   bench?: (tools: { signal: AbortSignal }) => Promise<BenchReport>
+  /** On the figures of the run itself. */
   gates: CiGate[]
+  /** As they were written: those of the bench, which judges them. */
+  benchGates: string[]
   /** Runs of before on machines of a class. */
   history(machineClass: string): Promise<HistoryEntry[]>
 }

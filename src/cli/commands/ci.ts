@@ -1,3 +1,5 @@
+import { realpathSync } from 'node:fs'
+import { sep } from 'node:path'
 import { CI_MEASURES, parseCiGate } from '../../bench/ci/gates.ts'
 import { parseGate, type Gate } from '../../bench/gates.ts'
 import { renderCi } from '../../bench/report/ci-table.ts'
@@ -8,7 +10,7 @@ import { historyPath, readHistory } from '../bench/history-store.ts'
 import { MEASURES } from '../bench/measures.ts'
 import { runBench, type What } from '../bench/run-bench.ts'
 import { stderrTeller } from '../bench/teller.ts'
-import { keepHistory, publishSummary, writeReport } from '../ci/keep.ts'
+import { keepHistory, openReport, publishSummary, writeReport } from '../ci/keep.ts'
 import { logMarks } from '../ci/log-marks.ts'
 import { runCi } from '../ci/run-ci.ts'
 import type { CiWish } from '../ci/wish.ts'
@@ -19,10 +21,13 @@ import { startParams } from '../start-params.ts'
 
 export async function run(invocation: Invocation): Promise<ExitCode> {
   const { terminal, flags, cwd, environment } = invocation
-  const { report, error } = await runCi(await wishOf(invocation), invocation)
   const folder = flags.text('report')
+  const wish = await wishOf(invocation)
+  if (folder !== undefined) await openReport(folder, cwd)
+  const { report, error } = await runCi(wish, invocation)
   const problems = [await publishSummary(report, environment)]
-  if (folder !== undefined) await writeReport(report, folder, cwd)
+  // What ended the run is more than that its report could not be written.
+  const unwritten = folder === undefined ? undefined : await writeReport(report, folder, cwd).catch((thrown: unknown) => thrown)
   if (!flags.isOn('no-history')) {
     problems.push(
       await keepHistory(report).then(
@@ -34,9 +39,10 @@ export async function run(invocation: Invocation): Promise<ExitCode> {
   for (const problem of problems) if (problem !== undefined) terminal.err(`${problem}\n`)
   if (flags.wantsJson) printJson(terminal, report)
   else printLines(terminal, renderCi(report, terminal.style))
-  if (error === undefined) return 0
+  if (error === undefined && unwritten === undefined) return 0
+  if (error !== undefined && unwritten instanceof Error) terminal.err(`${unwritten.message}\n`)
   if (!flags.wantsJson && error instanceof Error) terminal.out(logMarks(report.pipeline?.name).failure(error.message))
-  throw error
+  throw error ?? unwritten
 }
 
 async function wishOf(invocation: Invocation): Promise<CiWish> {
@@ -53,11 +59,11 @@ async function wishOf(invocation: Invocation): Promise<CiWish> {
   const plan = starts ? await planOf(local) : (target ?? (await planOf(local)))
   const gates = gatesOf(flags.text('gate'))
   const bench = benchOf(invocation, plan, local, gates.bench)
-  const services = local.services.length > 0 ? local.services : plan.services.map(({ name }) => name)
+  const services = meantServices(local, plan)
   return {
     root: plan.workspace.root,
     name: plan.workspace.name,
-    params: local,
+    params: { ...local, services },
     starts,
     tests: !flags.isOn('no-test'),
     ...(env !== undefined && {
@@ -74,8 +80,19 @@ async function wishOf(invocation: Invocation): Promise<CiWish> {
     }),
     ...(bench && { bench: (tools) => runBench(bench, { ...tools, teller: stderrTeller(terminal) }) }),
     gates: gates.own,
+    benchGates: gates.bench.map(({ text }) => text),
     history: async (machineClass) => (await readHistory(historyPath(machineClass))).entries,
   }
+}
+
+/** Those that were named; else the one whose folder this is; else all. What is deployed is what was tested. */
+function meantServices({ path, services }: StartParams, plan: PlanResult): string[] {
+  if (services.length > 0) return services
+  const place = realpathSync(path)
+  const inside = plan.services
+    .filter(({ root }) => root !== plan.workspace.root && (place === root || place.startsWith(`${root}${sep}`)))
+    .sort((a, b) => b.root.length - a.root.length)
+  return inside[0] ? [inside[0].name] : plan.services.map(({ name }) => name)
 }
 
 function gatesOf(text = ''): { own: CiWish['gates']; bench: Gate[] } {

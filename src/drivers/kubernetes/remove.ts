@@ -14,6 +14,8 @@ import { untilEmpty, untilGone } from './until.ts'
 /** After this long, what keeps a namespace from ending is looked for. */
 const LATE_MS = 5_000
 
+/** How long a namespace that is deleted may take to be empty before that. */
+const ORDERLY_MS = 45_000
 const WORKLOADS = new Set(['Deployment', 'CronJob', 'Job', 'StatefulSet'])
 /** Selects the pods of services and databases. */
 const RUN_PODS = `${LABEL.service},app.kubernetes.io/component`
@@ -28,11 +30,13 @@ export async function removeRun(client: KubeClient, plan: Plan, purge: boolean, 
   if (namespace === undefined) return
   await Promise.all(clusterScoped(plan).map((object) => removeOwn(client, object, plan, signal)))
   if (namespace.metadata.deletionTimestamp !== undefined) return removeNamespace(client, plan, signal)
+  if (purge) {
+    await emptyNamespace(client, plan, signal)
+    return removeNamespace(client, plan, signal)
+  }
   await endServices(client, plan, signal)
   await removeObjects(client, plan, signal)
-  // A namespace with nothing in it ends at once; one whose pods still end is looked at again only after their grace period.
-  if (purge) await removeClaims(client, plan, signal)
-  if (purge || !(await holdsData(client, plan))) await removeNamespace(client, plan, signal)
+  if (!(await holdsData(client, plan))) await removeNamespace(client, plan, signal)
 }
 
 /** Services end before the databases that they use: one whose database is gone may not be able to end in order, and is killed after its grace period. */
@@ -61,6 +65,21 @@ async function removeObjects(client: KubeClient, plan: Plan, signal: AbortSignal
   await untilEmpty(client, podsOf(plan, RUN_PODS), signal)
   const rest = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: INVENTORY_NAME, namespace: plan.namespace } }
   await deleteObject(client, rest, { signal })
+}
+
+/**
+ * A namespace with nothing in it ends at once; one whose pods still end is looked at again only after their grace period. What does not end in time, a
+ * user's own pod that holds a claim, ends with the namespace.
+ */
+async function emptyNamespace(client: KubeClient, plan: Plan, signal: AbortSignal): Promise<void> {
+  const inTime = AbortSignal.any([signal, AbortSignal.timeout(ORDERLY_MS)])
+  try {
+    await endServices(client, plan, inTime)
+    await removeObjects(client, plan, inTime)
+    await removeClaims(client, plan, inTime)
+  } catch (error) {
+    if (signal.aborted || !inTime.aborted) throw error
+  }
 }
 
 async function removeClaims(client: KubeClient, plan: Plan, signal: AbortSignal): Promise<void> {

@@ -18,8 +18,8 @@ export interface Content {
   unknown: string[]
   changes: ObjectChange[]
   restores?: number
-  /** It was decided on when this was the newest revision, and is of no use after another. */
-  after?: number
+  /** The newest release when it was decided on: it is of no use after another, or once that one has ended. */
+  after?: Pick<Release, 'revision' | 'outcome'>
 }
 
 export interface Scene {
@@ -77,12 +77,18 @@ export async function carryOut(scene: Scene, content: Content): Promise<Release>
 
 /** A rollback that waited for a deploy would bring back what nobody looked at. */
 function requireNewest({ destination: { target } }: Scene, { after }: Content, history: Release[]): void {
-  const newest = history.at(-1)?.revision ?? 0
-  if (after === undefined || newest === after) return
-  throw new ShivError(`Release ${newest} of ${target.service} came while the rollback waited: nothing was done.`, {
-    code: 'DEPLOY_MOVED_ON',
-    hint: `look at what serves now, then say which release is wanted: shiv deploy ${target.service} --env ${target.environment} --history`,
-  })
+  const newest = history.at(-1)
+  if (after === undefined || newest === undefined) return
+  // One whose deployer died was running then and will not end.
+  const isSame = newest.revision === after.revision && (newest.outcome === after.outcome || newest.outcome === 'abandoned')
+  if (isSame) return
+  throw new ShivError(
+    `Release ${newest.revision} of ${target.service} ended while the rollback waited (${newest.outcome}): nothing was done.`,
+    {
+      code: 'DEPLOY_MOVED_ON',
+      hint: `look at what serves now, then say which release is wanted: shiv deploy ${target.service} --env ${target.environment} --history`,
+    },
+  )
 }
 
 /** Foundation, databases, migrations, then the pods; traffic only goes to what is ready. */

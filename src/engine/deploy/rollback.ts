@@ -21,6 +21,7 @@ export function rollbackService(shop: Workshop, params: RollbackParams, ask: Ask
     const release = chosen(stage, found.history, params.revision)
     const objects = await objectsOf(stage, release)
     const { changes } = await stage.cluster.compare(withoutMigrations(objects), { takesOver: params.takesOver === true })
+    const newest = found.history.at(-1)
     const done = await carryOut(sceneOf(shop, params, ask, stage), {
       kind: 'rollback',
       objects,
@@ -29,7 +30,7 @@ export function rollbackService(shop: Workshop, params: RollbackParams, ask: Ask
       unknown: [],
       changes,
       restores: release.restores ?? release.revision,
-      after: found.history.at(-1)?.revision ?? 0,
+      ...(newest !== undefined && { after: newest }),
     })
     return resultOf(stage, { release: done, changes, isChanged: true })
   })

@@ -262,6 +262,25 @@ it('a rollback that waited does nothing once another release came', async () => 
   expect(cluster.holder).toBeUndefined()
 })
 
+it('a rollback that waited for a release that was running does nothing once that has ended, and goes on where its deployer died', async () => {
+  await deploy()
+  digest = 'two'
+  await deploy()
+  digest = 'three'
+  let go = (): void => {}
+  cluster.whenRolling = () => new Promise((resolve) => (go = resolve))
+  const deploying = deploy()
+  await expect.poll(() => cluster.releases.get(3)?.outcome).toBe('running')
+  const back = codeOf(rollbackService(shopOf(), params(), ask()))
+  await expect.poll(() => cluster.waiting.length).toBe(1)
+  cluster.whenRolling = async () => {}
+  go()
+  await deploying
+  expect(await back).toBe('DEPLOY_MOVED_ON')
+  cluster.releases.set(4, { ...cluster.releases.get(3)!, revision: 4, outcome: 'running' })
+  expect(await rollbackService(shopOf(), params(), ask())).toMatchObject({ release: { revision: 5 } })
+})
+
 it.each([
   ['of the cluster', { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRoleBinding', metadata: { name: 'me' } }],
   ['of another namespace', { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'orders', namespace: 'kube-system' } }],
