@@ -25,25 +25,24 @@ export interface GateVerdict {
 /** Reads `MEASURE.p50=+10%`, `MEASURE.p95=250ms`. Throws BENCH_GATE. */
 export function parseGate(text: string, measures: readonly string[]): Gate {
   const [, measure = '', statistic = '', limit = ''] = /^([a-z.-]+)\.(p50|p95)=(.+)$/.exec(text) ?? []
-  const [, ratio] = /^\+(\d+(?:\.\d+)?)%$/.exec(limit) ?? []
-  const [, amount, unit] = /^(\d+(?:\.\d+)?)(ms|s|m)$/.exec(limit) ?? []
+  const read = parseLimit(limit, { ms: 1, s: 1_000, m: 60_000 })
   const isKnown = measures.includes(measure)
-  if (!isKnown || (ratio === undefined && amount === undefined)) {
+  if (!isKnown || read === undefined) {
     throw new ShivError(isKnown ? `${text} is no gate: ${limit} is no limit.` : `${text} is no gate.`, {
       code: 'BENCH_GATE',
       exit: 2,
       hint: `write --gate loop.p50=+10% or --gate start.warm.p95=3s; measures are ${measures.join(', ')}`,
     })
   }
-  return {
-    text,
-    measure,
-    statistic: statistic as Gate['statistic'],
-    limit:
-      ratio !== undefined
-        ? { kind: 'ratio', most: 1 + Number(ratio) / 100 }
-        : { kind: 'time', mostMs: Number(amount) * { ms: 1, s: 1_000, m: 60_000 }[unit as 'ms' | 's' | 'm'] },
-  }
+  return { text, measure, statistic: statistic as Gate['statistic'], limit: read }
+}
+
+/** Reads `+10%` as a ratio, `250ms` as a time in one of the units (milliseconds of each); undefined for anything else. */
+export function parseLimit(text: string, units: Readonly<Record<string, number>>): Gate['limit'] | undefined {
+  const [, ratio] = /^\+(\d+(?:\.\d+)?)%$/.exec(text) ?? []
+  if (ratio !== undefined) return { kind: 'ratio', most: 1 + Number(ratio) / 100 }
+  const [, amount, unit = ''] = /^(\d+(?:\.\d+)?)([a-z]+)$/.exec(text) ?? []
+  return Object.hasOwn(units, unit) ? { kind: 'time', mostMs: Number(amount) * units[unit]! } : undefined
 }
 
 /** Judges a gate on every measure that it names. It fails only where the whole interval is beyond the limit. */

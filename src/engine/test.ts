@@ -30,6 +30,7 @@ export async function testServices(shop: Workshop, params: StartParams, ask: Ask
   const runtime = await shop.parts.runtime(run.record.runtime)
   run.live = await runtime.read(run.record.plan, quietContext(run, ask.signal, params.environment))
   const { redactor } = shop.parts
+  for (const value of secretValues(params.environment)) redactor.add(value)
   const { step } = createSteps((event) => void ask.emit({ kind: 'step', step: redactor.deep(event) }))
   const tests: ServiceTest[] = []
   for (const { service, argv } of commands) {
@@ -93,7 +94,6 @@ async function testService(
 ): Promise<ServiceTest> {
   const context = quietContext(run, ask.signal, environment)
   const { redactor } = shop.parts
-  for (const value of secretValues(environment)) redactor.add(value)
   const began = performance.now()
   const own = testEnvironment(run.record.plan, service, {
     databases: run.live?.databases ?? [],

@@ -1,6 +1,6 @@
 import { ShivError } from '../../core/errors.ts'
 import { percent } from '../compare.ts'
-import type { GateVerdict } from '../gates.ts'
+import { parseLimit, type Gate, type GateVerdict } from '../gates.ts'
 import type { HistoryEntry } from '../history.ts'
 import { duration } from '../report/words.ts'
 import { median } from '../statistics.ts'
@@ -13,7 +13,7 @@ export type CiMeasure = (typeof CI_MEASURES)[number]
 export interface CiGate {
   text: string
   measure: CiMeasure
-  limit: { kind: 'ratio'; most: number } | { kind: 'time'; mostMs: number }
+  limit: Gate['limit']
 }
 
 const UNITS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }
@@ -26,24 +26,16 @@ const WINDOW = 100
 export function parseCiGate(text: string): CiGate | undefined {
   if (!text.startsWith('ci.')) return undefined
   const [, measure = '', limit = ''] = /^([a-z.]+)=(.+)$/.exec(text) ?? []
-  const [, ratio] = /^\+(\d+(?:\.\d+)?)%$/.exec(limit) ?? []
-  const [, amount, unit = ''] = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(limit) ?? []
+  const read = parseLimit(limit, UNITS)
   const known = CI_MEASURES.find((one) => one === measure)
-  if (known === undefined || (ratio === undefined && amount === undefined)) {
+  if (known === undefined || read === undefined) {
     throw new ShivError(known ? `${text} is no gate: ${limit} is no limit.` : `${text} is no gate.`, {
       code: 'BENCH_GATE',
       exit: 2,
       hint: `write --gate ci.total=10m or --gate ci.build=+20%; measures are ${CI_MEASURES.join(', ')}`,
     })
   }
-  return {
-    text,
-    measure: known,
-    limit:
-      ratio === undefined
-        ? { kind: 'time', mostMs: Number(amount) * UNITS[unit]! }
-        : { kind: 'ratio', most: 1 + Number(ratio) / 100 },
-  }
+  return { text, measure: known, limit: read }
 }
 
 /**

@@ -2,7 +2,7 @@ import type { HistoryEntry } from '../history.ts'
 import type { Sample, Span } from '../samples.ts'
 import { stageFigures, stagesDone, subjectOf } from './figures.ts'
 import type { CiMeasure } from './gates.ts'
-import { gatesOf, type CiReport, type Stage } from './report.ts'
+import { gatesOf, stageName, type CiReport, type Stage } from './report.ts'
 
 /** What history keeps of a run: each of its figures as a measure with one sample. Undefined of a run that did not come to its end, whose times are of something else. */
 export function ciEntry(report: CiReport): HistoryEntry | undefined {
@@ -21,7 +21,7 @@ export function ciEntry(report: CiReport): HistoryEntry | undefined {
   } = report
   // What failed a gate is not usual, and would be after some tries if it were kept.
   if (failure !== undefined || isInterrupted || gatesOf(report).some(({ state }) => state === 'failed')) return undefined
-  const sample = (ms: number, spans: Span[], at = startedAt): Sample => ({ ms, at, spans })
+  const sample = (ms: number, spans: Span[]): Sample => ({ ms, at: startedAt, spans })
   const figures: [string, Sample][] = [
     ...Object.entries(stageFigures(report.stages))
       // A deploy that found nothing to do is not what a deploy takes.
@@ -62,8 +62,8 @@ function spansOf(stages: readonly Stage[], measure: string): Span[] {
   return stages.filter(({ name, state }) => `ci.${name}` === measure && state === 'passed').flatMap(({ spans }) => spans)
 }
 
-function spanOf({ name, of, startMs, ms }: Stage): Span {
-  return { name: of === undefined ? name : `${name} ${of}`, startMs, ms }
+function spanOf(stage: Stage): Span {
+  return { name: stageName(stage), startMs: stage.startMs, ms: stage.ms }
 }
 
 function legSpans({ timeline: { instants, legs } }: CiReport): Span[] {

@@ -6,8 +6,7 @@ import type { BenchReport } from '../report.ts'
 import type { Span } from '../samples.ts'
 import type { Timeline } from './timeline.ts'
 
-export const STAGES = ['start', 'parity', 'test', 'stop', 'bench', 'deploy'] as const
-export type StageName = (typeof STAGES)[number]
+export type StageName = 'start' | 'parity' | 'test' | 'stop' | 'bench' | 'deploy'
 
 /** A run of `shiv ci`, as it is stored and handed on. Its JSON Schema is docs/ci.schema.json. */
 export interface CiReport {
@@ -104,6 +103,11 @@ export interface Deployment {
   digest: string
   ms: number
   url?: string
+}
+
+/** `start`, `deploy orders`. */
+export function stageName({ name, of }: Pick<Stage, 'name' | 'of'>): string {
+  return of === undefined ? name : `${name} ${of}`
 }
 
 /** Every verdict of a run: those on its own figures, and those of its bench. */

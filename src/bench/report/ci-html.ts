@@ -1,5 +1,5 @@
-import type { CiReport, Stage } from '../ci/report.ts'
-import { ciHeadline, legName, legText, span, stageName } from './ci-words.ts'
+import { stageName, type CiReport, type Stage } from '../ci/report.ts'
+import { ciHeadline, legName, legText, span } from './ci-words.ts'
 import { benchParts } from './html.ts'
 import { list, page } from './page.ts'
 import { box, line, linear, picture, text, ticks } from './svg.ts'

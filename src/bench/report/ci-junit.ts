@@ -1,5 +1,5 @@
-import type { CiReport } from '../ci/report.ts'
-import { ciHeadline, stageName } from './ci-words.ts'
+import { stageName, type CiReport } from '../ci/report.ts'
+import { ciHeadline } from './ci-words.ts'
 import { junitFile, junitSuite } from './junit.ts'
 import { escapeXml } from './xml.ts'
 

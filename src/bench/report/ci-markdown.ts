@@ -1,5 +1,5 @@
-import type { CiReport } from '../ci/report.ts'
-import { ciHeadline, differencesText, legName, legText, outcomeOf, span, stageName } from './ci-words.ts'
+import { stageName, type CiReport } from '../ci/report.ts'
+import { ciHeadline, differencesText, legName, legText, outcomeOf, span } from './ci-words.ts'
 import { escapeMarkdown as escape } from './escape-markdown.ts'
 import { renderMarkdown } from './markdown.ts'
 

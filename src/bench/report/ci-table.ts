@@ -1,8 +1,8 @@
 import { renderTable } from '../../core/table.ts'
 import { harmless } from '../../core/harmless.ts'
 import type { Style } from '../../core/style.ts'
-import type { CiReport } from '../ci/report.ts'
-import { ciHeadline, differencesText, legName, legText, outcomeOf, span, stageName } from './ci-words.ts'
+import { stageName, type CiReport } from '../ci/report.ts'
+import { ciHeadline, differencesText, legName, legText, outcomeOf, span } from './ci-words.ts'
 import { renderReport } from './table.ts'
 
 /** A report of `shiv ci` for a terminal or a log: stages, the way from the commit to the first answer, tests, gates, and what is not known. */

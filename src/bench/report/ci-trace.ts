@@ -1,6 +1,6 @@
-import type { CiReport } from '../ci/report.ts'
+import { stageName, type CiReport } from '../ci/report.ts'
 import { traceFile, type TraceFile } from './chrome-trace.ts'
-import { legName, stageName } from './ci-words.ts'
+import { legName } from './ci-words.ts'
 
 /** A run of `shiv ci` for a timeline viewer: its stages with their spans on one track, the way of the change by the clocks that told it on another. */
 export function ciTrace({ stages, timeline, startedAt }: CiReport): TraceFile {

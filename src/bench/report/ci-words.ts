@@ -1,5 +1,5 @@
 import { formatDuration } from '../../core/duration.ts'
-import { gatesOf, type CiReport, type Stage } from '../ci/report.ts'
+import { gatesOf, type CiReport } from '../ci/report.ts'
 import { owner, type Leg } from '../ci/timeline.ts'
 
 /** One line: what ran, of which commit, and how it ended. */
@@ -13,10 +13,6 @@ export function outcomeOf(report: CiReport): 'passed' | 'failed' | 'interrupted'
   const { failure, isInterrupted } = report
   if (isInterrupted) return 'interrupted'
   return failure !== undefined || gatesOf(report).some(({ state }) => state === 'failed') ? 'failed' : 'passed'
-}
-
-export function stageName({ name, of }: Pick<Stage, 'name' | 'of'>): string {
-  return of === undefined ? name : `${name} ${of}`
 }
 
 /** `committed → queued`. */

@@ -158,14 +158,9 @@ async function historyOf(
   }
 }
 
-function pipelineFacts({ name, url, user, ref, change }: NonNullable<CiFacts['pipeline']>): NonNullable<CiReport['pipeline']> {
-  return {
-    name,
-    ...(url !== undefined && { url }),
-    ...(user !== undefined && { user }),
-    ...(ref !== undefined && { ref }),
-    ...(change !== undefined && { change }),
-  }
+function pipelineFacts(pipeline: NonNullable<CiFacts['pipeline']>): NonNullable<CiReport['pipeline']> {
+  const { commit: _commit, server: _server, times: _times, ...facts } = pipeline
+  return facts
 }
 
 function remarksOf(facts: CiFacts, tests: TestResult | undefined, earlier: unknown): string[] {

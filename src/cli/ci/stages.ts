@@ -1,5 +1,5 @@
 import { toErrorShape } from '../../core/errors.ts'
-import type { CiReport, Stage, StageName } from '../../bench/ci/report.ts'
+import { stageName, type CiReport, type Stage, type StageName } from '../../bench/ci/report.ts'
 import type { Instant } from '../../bench/ci/timeline.ts'
 import type { Span } from '../../bench/samples.ts'
 import type { LogMarks } from './log-marks.ts'
@@ -42,7 +42,7 @@ export class Stages {
       Object.assign(stage, { state: 'skipped', why: this.signal.aborted ? 'interrupted' : `${this.failure?.stage} failed` })
       return undefined
     }
-    const title = of === undefined ? name : `${name} ${of}`
+    const title = stageName(stage)
     this.write(this.marks.begin(title))
     const notes: StageNotes = {}
     try {
