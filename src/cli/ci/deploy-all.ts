@@ -1,10 +1,9 @@
 import type { Deployment } from '../../bench/ci/report.ts'
 import type { GateVerdict } from '../../bench/gates.ts'
 import type { DeployResult } from '../../wire/messages.ts'
-import { collectSpans } from '../bench/daemon-spans.ts'
 import type { Invocation } from '../command.ts'
-import { withProgress } from '../with-progress.ts'
 import type { Stages } from './stages.ts'
+import { timedRequest } from './timed-request.ts'
 import type { CiWish } from './wish.ts'
 
 /** Deploys the services one after the other, none after a gate or a stage that failed. */
@@ -24,11 +23,7 @@ export async function deployAll(
   for (const service of deploys.services) {
     const params = { ...deploys.params, services: [service] }
     const result = await stages.run('deploy', { of: service }, async (notes) => {
-      const spans = collectSpans()
-      const request = { method: 'deploy' as const, params }
-      const deployed = await withProgress<DeployResult>(invocation, request, (event) => spans.onEvent(event)).finally(() => {
-        notes.spans = spans.spans('daemon')
-      })
+      const deployed = await timedRequest<DeployResult>(invocation, { method: 'deploy', params }, notes)
       notes.why = `release ${deployed.release.revision}${deployed.isChanged ? '' : ' serves already'}`
       return deployed
     })

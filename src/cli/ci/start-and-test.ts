@@ -2,12 +2,11 @@ import type { CiReport } from '../../bench/ci/report.ts'
 import { ShivError } from '../../core/errors.ts'
 import { callDaemon } from '../../wire/call-daemon.ts'
 import type { ParityResult, StartResult, StatusResult, StopResult, TestResult } from '../../wire/messages.ts'
-import { collectSpans } from '../bench/daemon-spans.ts'
 import type { Invocation } from '../command.ts'
 import { testsFailed } from '../tests-failed.ts'
-import { withProgress } from '../with-progress.ts'
 import { leftoverOf } from './leftover.ts'
 import type { StageNotes, Stages } from './stages.ts'
+import { timedRequest } from './timed-request.ts'
 import type { CiWish } from './wish.ts'
 
 type Run = StatusResult['runs'][number]
@@ -48,26 +47,16 @@ export interface Started {
 /** Brings the services up without what production has not, asks how near they are to it, and runs their tests. */
 export async function startAndTest(wish: CiWish, invocation: Invocation, stages: Stages): Promise<Started> {
   const { signal } = invocation
-  const start = await stages.run('start', {}, async (notes) => {
-    const spans = collectSpans()
-    try {
-      return await withProgress<StartResult>(invocation, { method: 'start', params: wish.params }, (event) =>
-        spans.onEvent(event),
-      )
-    } finally {
-      notes.spans = spans.spans('daemon')
-    }
-  })
+  const start = await stages.run('start', {}, (notes) =>
+    timedRequest<StartResult>(invocation, { method: 'start', params: wish.params }, notes),
+  )
   if (start !== undefined) stages.reached('up')
   const parity = await stages.run('parity', {}, (notes) => askParity(wish, signal, notes))
   let tests: TestResult | undefined
   if (!wish.tests) stages.skip('test', 'not asked for')
   else {
     await stages.run('test', {}, async (notes) => {
-      const spans = collectSpans()
-      const request = { method: 'test' as const, params: wish.params }
-      tests = await withProgress<TestResult>(invocation, request, (event) => spans.onEvent(event))
-      notes.spans = spans.spans('daemon')
+      tests = await timedRequest<TestResult>(invocation, { method: 'test', params: wish.params }, notes)
       const failed = testsFailed(tests)
       if (failed !== undefined) throw failed
     })
