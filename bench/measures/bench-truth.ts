@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { hodgesLehmannRatio } from '../../src/bench/effect.ts'
 import type { BenchReport } from '../../src/bench/report.ts'
 import { bootstrapRatio } from '../../src/bench/statistics.ts'
+import { strataOf } from '../../src/bench/strata.ts'
 import { callDaemon } from '../../src/wire/call-daemon.ts'
 import type { LoopsResult } from '../../src/wire/messages.ts'
 import { openShiv, tinyService, writeTree, type OwnShiv } from '../../test/support/own-shiv.ts'
@@ -135,8 +136,8 @@ export async function measuringOverhead(count = 150): Promise<Row[]> {
         if (round >= 0) (isFollowed ? followed : alone).push(ms)
       }
     }
-    const { value, interval } = hodgesLehmannRatio(followed, alone)
-    const { value: medians } = bootstrapRatio(followed, alone)
+    const { value, interval } = hodgesLehmannRatio(strataOf(followed, alone))
+    const { value: medians } = bootstrapRatio(followed, alone, 0.5, { isPaired: true })
     return [
       {
         measure: 'loop while it is measured',

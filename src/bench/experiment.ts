@@ -2,6 +2,7 @@ import { hodgesLehmannRatio } from './effect.ts'
 import { mulberry32, shuffled } from './random.ts'
 import { valuesOf, type MeasureName, type Sample, type Series, type Span } from './samples.ts'
 import { median, quantileInterval } from './statistics.ts'
+import { strataOf } from './strata.ts'
 
 /** One measure on one side: what an experiment takes samples of. */
 export interface Variant extends MeasureName {
@@ -122,7 +123,7 @@ function isTight(series: readonly Series[], precision: number): boolean {
     return interval !== undefined && (interval.high - interval.low) / 2 <= precision * median(values)
   }
   return others.every((other) => {
-    const { interval } = hodgesLehmannRatio(values, valuesOf(other))
+    const { interval } = hodgesLehmannRatio(strataOf(values, valuesOf(other)))
     return interval !== undefined && (interval.high - interval.low) / 2 <= precision
   })
 }

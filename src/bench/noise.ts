@@ -1,6 +1,7 @@
 import { normalQuantile } from './normal.ts'
 import { mannKendall } from './rank-tests.ts'
 import { median, quantile } from './statistics.ts'
+import { neighbours } from './strata.ts'
 
 /** Indices of samples beyond Tukey's outer fences, three quartile distances above the third quartile or below the first (Tukey 1977). They are shown and never left out. */
 export function outliers(samples: readonly number[]): number[] {
@@ -31,14 +32,19 @@ export function drift(series: readonly number[]): Drift | undefined {
 
 /**
  * The smallest slow-down, as a part (0.08 is 8 %), that two sides of so many samples with the spread of these would show four times in
- * five at 5 %: (z₀.₉₇₅ + z₀.₈)·σ·√(2/n)·√(π/3), where σ is the spread of the logarithms by their median absolute deviation and π/3 what
- * the rank test gives away against the t-test for normal noise. Undefined below 4 samples.
+ * five when they are taken in turn. Noether's formula (1987) for the rank test of n blocks in strata of k, solved for the chance that a
+ * sample is above one of the other side, P = ½ + (z₀.₉₉₅ + z₀.₈)·√((2k+1)/12nk), which for normal noise is a shift of √2·σ·z(P). σ is the
+ * spread of the logarithms within their strata, 1.0483 times the median distance of two of one stratum (Shamos 1976), so that drift,
+ * which meets both sides, is not in it. Undefined where so few samples show no difference at all.
  */
 export function smallestDifference(samples: readonly number[]): number | undefined {
-  if (samples.length < 4 || !samples.every((value) => value > 0)) return undefined
-  const logs = samples.map(Math.log)
-  const middle = median(logs)
-  const spread = 1.4826 * median(logs.map((value) => Math.abs(value - middle)))
-  const z = normalQuantile(0.975) + normalQuantile(0.8)
-  return Math.expm1(z * spread * Math.sqrt((2 / samples.length) * (Math.PI / 3)))
+  if (!samples.every((value) => value > 0)) return undefined
+  const strata = neighbours(samples.map(Math.log))
+  const [n, k] = [samples.length, samples.length / strata.length]
+  const chance = 0.5 + (normalQuantile(0.995) + normalQuantile(0.8)) * Math.sqrt((2 * k + 1) / (12 * n * k))
+  if (!(chance < 1)) return undefined
+  const distances = strata.flatMap((stratum) =>
+    stratum.flatMap((one, index) => stratum.slice(index + 1).map((other) => Math.abs(one - other))),
+  )
+  return Math.expm1(Math.SQRT2 * 1.0483 * median(distances) * normalQuantile(chance))
 }

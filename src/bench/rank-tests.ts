@@ -1,6 +1,7 @@
 import { twoSided } from './normal.ts'
+import type { Stratum } from './strata.ts'
 
-/** Up to so many pairs the Mann-Whitney distribution is counted out. */
+/** Up to so many pairs the distribution of the statistic is counted out. */
 const EXACT_PAIRS = 2_500
 
 export interface RankTest {
@@ -11,25 +12,54 @@ export interface RankTest {
   method: 'exact' | 'normal'
 }
 
-/**
- * Whether two independent sides come from one distribution (Mann & Whitney 1947). Exact without ties and with few pairs, else the normal
- * approximation with the tie correction of the variance and a continuity correction of ½ (Lehmann 1975, section 1.4). Sides without any
- * difference at all give p = 1. Throws RangeError for an empty side.
- */
+/** Whether two independent sides come from one distribution (Mann & Whitney 1947), see `rankTest`. */
 export function mannWhitney(a: readonly number[], b: readonly number[]): RankTest {
-  if (a.length === 0 || b.length === 0) throw new RangeError('a rank test needs samples on both sides')
-  const { rankSum, tieSum } = rankFirst(a, b)
-  const [n, m] = [a.length, b.length]
-  const u = rankSum - (n * (n + 1)) / 2
-  if (tieSum === 0 && n * m <= EXACT_PAIRS) {
-    const below = mannWhitneyCdf(n, m)
-    const smaller = Math.min(u, n * m - u)
-    return { u, p: Math.min(1, 2 * below[smaller]!), method: 'exact' }
+  return rankTest([{ samples: a, baseline: b }])
+}
+
+/**
+ * Whether both sides of each stratum come from one distribution, which may be another in each: the Mann-Whitney statistics of all strata
+ * together (van Elteren 1960, whose weights are equal for strata of one size); of one stratum it is the test of Mann and Whitney. Exact
+ * without ties and with few pairs, else the normal approximation with the tie correction of the variance and a continuity correction of ½
+ * (Lehmann 1975, sections 1.4 and 3.3). Sides without any difference at all give p = 1. Throws RangeError for an empty side.
+ */
+export function rankTest(strata: readonly Stratum[]): RankTest {
+  let [u, pairs, variance] = [0, 0, 0]
+  let hasTies = false
+  for (const { samples, baseline } of strata) {
+    const [n, m] = [samples.length, baseline.length]
+    if (n === 0 || m === 0) throw new RangeError('a rank test needs samples on both sides')
+    const { rankSum, tieSum } = rankFirst(samples, baseline)
+    u += rankSum - (n * (n + 1)) / 2
+    pairs += n * m
+    const total = n + m
+    variance += ((n * m) / 12) * (total + 1 - tieSum / (total * (total - 1)))
+    hasTies ||= tieSum > 0
   }
-  const total = n + m
-  const variance = ((n * m) / 12) * (total + 1 - tieSum / (total * (total - 1)))
-  const distance = Math.max(0, Math.abs(u - (n * m) / 2) - 0.5)
+  const below = hasTies ? undefined : nullDistribution(strata)
+  if (below !== undefined) return { u, p: Math.min(1, 2 * below[Math.min(u, pairs - u)]!), method: 'exact' }
+  const distance = Math.max(0, Math.abs(u - pairs / 2) - 0.5)
   return { u, p: variance > 0 ? twoSided(distance / Math.sqrt(variance)) : 1, method: 'normal' }
+}
+
+/** P(U <= u) of the strata's statistics together when no side is the larger and nothing is tied; undefined where there are so many pairs that the normal distribution says the same. */
+export function nullDistribution(
+  strata: readonly { readonly samples: ArrayLike<number>; readonly baseline: ArrayLike<number> }[],
+): number[] | undefined {
+  if (strata.reduce((sum, { samples, baseline }) => sum + samples.length * baseline.length, 0) > EXACT_PAIRS) return undefined
+  const [first, ...others] = strata.map(({ samples, baseline }) => mannWhitneyCdf(samples.length, baseline.length))
+  return others.reduce(convolved, first ?? [1])
+}
+
+/** The distribution function of a sum of two independent counts, from those of both. */
+function convolved(sum: readonly number[], other: readonly number[]): number[] {
+  const chances = other.map((below, count) => below - (other[count - 1] ?? 0))
+  return Array.from({ length: sum.length + other.length - 1 }, (_, total) =>
+    Math.min(
+      1,
+      chances.reduce((below, chance, count) => below + chance * (sum[Math.min(total - count, sum.length - 1)] ?? 0), 0),
+    ),
+  )
 }
 
 /** P(U <= u) for u = 0 … n·m when both sides have one distribution without ties (the recurrence of Mann & Whitney 1947, as a product of polynomials). */

@@ -38,19 +38,29 @@ export function median(samples: readonly number[]): number {
  * resamples drawn by a seeded generator, so that the same samples always give the same interval.
  */
 export function bootstrap(samples: readonly number[], p = 0.5, resamples = 2000): Estimate {
-  const estimates = resampledQuantiles(samples, p, resamples, mulberry32(0x5eed))
+  const random = mulberry32(0x5eed)
+  const quantileOf = quantileOfResample(samples, p)
+  const estimates = Array.from({ length: resamples }, () => quantileOf(resample(samples.length, random)))
   return { value: quantile(samples, p), low: quantile(estimates, 0.025), high: quantile(estimates, 0.975), count: samples.length }
 }
 
 /**
- * The ratio of a quantile of two sides, `samples` over `baseline`, with a 95 % percentile-bootstrap interval; both sides are resampled
- * independently.
+ * The ratio of a quantile of two sides, `samples` over `baseline`, with a 95 % percentile-bootstrap interval. Sides are resampled
+ * independently; with `isPaired`, sides of one length are resampled by their index, so that what met both at once stays together.
  */
-export function bootstrapRatio(samples: readonly number[], baseline: readonly number[], p = 0.5, resamples = 2000): Estimate {
+export function bootstrapRatio(
+  samples: readonly number[],
+  baseline: readonly number[],
+  p = 0.5,
+  { resamples = 2000, isPaired = false } = {},
+): Estimate {
   const random = mulberry32(0x5eed)
-  const above = resampledQuantiles(samples, p, resamples, random)
-  const below = resampledQuantiles(baseline, p, resamples, random)
-  const ratios = above.map((value, index) => value / below[index]!)
+  const [above, below] = [quantileOfResample(samples, p), quantileOfResample(baseline, p)]
+  const isJoint = isPaired && samples.length === baseline.length
+  const ratios = Array.from({ length: resamples }, () => {
+    const drawn = resample(samples.length, random)
+    return above(drawn) / below(isJoint ? drawn : resample(baseline.length, random))
+  })
   return {
     value: quantile(samples, p) / quantile(baseline, p),
     low: quantile(ratios, 0.025),
@@ -91,21 +101,24 @@ export function quantileRanks(count: number, p: number, confidence = 0.95): { lo
   return low < 1 || high < 1 || high > count ? undefined : { low, high }
 }
 
-/** The p-quantile of each of many resamples. A resample is counted, not sorted: how often each order statistic was drawn says which one stands where. */
-function resampledQuantiles(samples: readonly number[], p: number, resamples: number, random: () => number): number[] {
-  const sorted = Float64Array.from(samples).sort()
-  const count = sorted.length
+/** How often each of `count` samples was drawn, with replacement. */
+function resample(count: number, random: () => number): Int32Array {
   const drawn = new Int32Array(count)
-  const position = (count - 1) * p
+  for (let draw = 0; draw < count; draw += 1) drawn[Math.floor(random() * count)]! += 1
+  return drawn
+}
+
+/** The p-quantile of resamples of `samples`. They are counted, not sorted: how often each sample was drawn says which order statistic stands where. */
+function quantileOfResample(samples: readonly number[], p: number): (drawn: Int32Array) => number {
+  const order = [...samples.keys()].sort((a, b) => samples[a]! - samples[b]!)
+  const position = (order.length - 1) * p
   const [below, above] = [Math.floor(position), Math.ceil(position)]
-  return Array.from({ length: resamples }, () => {
-    drawn.fill(0)
-    for (let draw = 0; draw < count; draw += 1) drawn[Math.floor(random() * count)]! += 1
+  return (drawn) => {
     let rank = 0
-    let index = drawn[0]!
-    while (index <= below) index += drawn[(rank += 1)]!
-    const low = sorted[rank]!
-    while (index <= above) index += drawn[(rank += 1)]!
-    return low + (sorted[rank]! - low) * (position - below)
-  })
+    let index = drawn[order[0]!]!
+    while (index <= below) index += drawn[order[(rank += 1)]!]!
+    const low = samples[order[rank]!]!
+    while (index <= above) index += drawn[order[(rank += 1)]!]!
+    return low + (samples[order[rank]!]! - low) * (position - below)
+  }
 }

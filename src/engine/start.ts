@@ -3,10 +3,11 @@ import { writeFileAtomic } from '../core/atomic-file.ts'
 import { toErrorShape } from '../core/errors.ts'
 import { runIdOf } from '../core/ids.ts'
 import type { Plan, RuntimeName } from '../plan/types.ts'
+import { meantServices } from '../spec/meant-services.ts'
 import type { Model } from '../spec/model.ts'
 import { chooseRuntime } from './choose-runtime.ts'
 import { closeDependencies, openDependencies } from './dependencies/attach.ts'
-import { isWithin, real, runAt } from './find-run.ts'
+import { real, runAt } from './find-run.ts'
 import type { Ask, Planner } from './parts.ts'
 import type { Workshop } from './workshop.ts'
 import type { Runtime } from './ports.ts'
@@ -82,13 +83,8 @@ export async function planFor(
 }
 
 /** What was named; else the service whose folder the path is in; else all. */
-export function selected(model: Model, params: Pick<StartParams, 'path' | 'services'>): string[] {
-  if (params.services.length > 0) return params.services
-  const place = real(params.path)
-  const inside = model.services
-    .filter((service) => service.root !== model.workspace.root && isWithin(place, service.root))
-    .sort((a, b) => b.root.length - a.root.length)
-  return inside[0] ? [inside[0].name] : model.services.map((service) => service.name)
+export function selected(model: Model, { path, services }: Pick<StartParams, 'path' | 'services'>): string[] {
+  return meantServices(services, real(path), model)
 }
 
 /** Makes the Plan of the run's record real; its state and routes follow. */

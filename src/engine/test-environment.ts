@@ -1,6 +1,7 @@
 import type { DatabaseField, EnvSource, TemplatePart } from '../spec/model.ts'
 import { upperSnake } from '../plan/names.ts'
 import { remoteValues } from '../plan/remote-values.ts'
+import { secretVariable } from '../plan/secrets.ts'
 import type { Plan, ServicePlan } from '../plan/types.ts'
 import type { DependencyAddress } from './dependency-ports.ts'
 import type { DatabaseState } from './ports.ts'
@@ -38,8 +39,7 @@ export function testEnvironment(plan: Plan, service: ServicePlan, addresses: Hos
 
 function valueOf(plan: Plan, service: ServicePlan, source: EnvSource, addresses: HostAddresses): string | undefined {
   if (source.kind !== 'value') {
-    const secret = plan.secrets.find(({ name }) => name === `${service.name}-${source.secret}` || name === source.secret)
-    const variable = secret?.keys.find(({ key }) => key === source.key)?.variable
+    const variable = secretVariable(plan, service, source)
     return variable === undefined ? undefined : addresses.secretValue(variable)
   }
   const parts = source.parts.map((part) => partOf(plan, part, addresses))

@@ -41,3 +41,14 @@ function externalSecrets(service: Service): SecretPlan[] {
   }
   return [...plans.values()]
 }
+
+/** The variable of the developer's environment that carries a value which a service reads from a secret; undefined where the Plan knows none. */
+export function secretVariable(
+  plan: { secrets: readonly SecretPlan[] },
+  service: { name: string },
+  { secret, key }: { secret: string; key: string },
+): string | undefined {
+  const names = [externalSecret(service.name, secret), secret]
+  const found = plan.secrets.find(({ name }) => names.includes(name))
+  return found?.keys.find((one) => one.key === key)?.variable
+}

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { changePoints } from '../../src/bench/change-points.ts'
 import { drift, outliers, smallestDifference } from '../../src/bench/noise.ts'
-import { mannWhitney } from '../../src/bench/rank-tests.ts'
+import { median } from '../../src/bench/statistics.ts'
+import { rankTest } from '../../src/bench/rank-tests.ts'
+import { strataOf } from '../../src/bench/strata.ts'
 import { noise } from '../support/noise.ts'
 
 /** Annual flow of the Nile at Aswan, 1871 to 1970, in 10⁸ m³: the data set on which change-point tests are shown (Cobb 1978); the level fell after 1898. */
@@ -64,15 +66,20 @@ describe('noise', () => {
 
   it('names the smallest difference that a comparison sees four times in five', () => {
     const [spread, count] = [0.12, 40]
-    const least = smallestDifference(noise(1, 4000, spread))! * Math.sqrt(4000 / count)
+    const said = Array.from({ length: 200 }, (_, trial) => smallestDifference(noise(20_000 + trial, count, spread))!)
+    const least = median(said)
     let seen = 0
     for (let trial = 0; trial < 500; trial += 1) {
       const slower = noise(100 + trial, count, spread, 100 * (1 + least))
-      if (mannWhitney(slower, noise(6000 + trial, count, spread)).p <= 0.05) seen += 1
+      if (rankTest(strataOf(slower, noise(6000 + trial, count, spread))).p <= 0.01) seen += 1
     }
     expect(seen / 500).toBeGreaterThan(0.74)
     expect(seen / 500).toBeLessThan(0.86)
-    expect(smallestDifference([7, 7, 7, 7])).toBe(0)
-    expect(smallestDifference([7])).toBeUndefined()
+    const drifting = noise(1, 4000, spread).map((value, index) => value * (1 + index / 4000))
+    expect(smallestDifference(drifting)! / smallestDifference(noise(1, 4000, spread))!).toBeCloseTo(1, 2)
+    expect(smallestDifference(Array(10).fill(7))).toBe(0)
+    // However far apart, so few samples are no evidence at 1 %.
+    expect(smallestDifference([7, 8, 7, 8, 7])).toBeUndefined()
+    expect(smallestDifference([])).toBeUndefined()
   })
 })

@@ -1,9 +1,18 @@
 import { describe, expect, it } from 'vitest'
 import { hodgesLehmannRatio } from '../../src/bench/effect.ts'
 import { normalCdf, normalQuantile, twoSided } from '../../src/bench/normal.ts'
-import { holm, mannKendall, mannWhitney, mannWhitneyCdf } from '../../src/bench/rank-tests.ts'
+import { holm, mannKendall, mannWhitney, mannWhitneyCdf, nullDistribution, rankTest } from '../../src/bench/rank-tests.ts'
+import { strataOf, type Stratum } from '../../src/bench/strata.ts'
 import { noise } from '../support/noise.ts'
 import { askSciPy } from '../support/second-implementation.ts'
+
+const one = (samples: number[], baseline: number[]): Stratum[] => [{ samples, baseline }]
+
+/** Both sides on a machine that slows down to half its speed meanwhile. */
+function onATiringMachine(seed: number, blocks: number, factor: number): [samples: number[], baseline: number[]] {
+  const tired = (value: number, block: number): number => value * (1 + block / blocks)
+  return [noise(seed, blocks, 0.1, 100 * factor).map(tired), noise(seed + 40_000, blocks).map(tired)]
+}
 
 describe('the normal distribution', () => {
   it('has the quantiles of every table', () => {
@@ -72,8 +81,75 @@ describe('the Mann-Whitney test', () => {
 
   it('refuses a side without samples', () => {
     expect(() => mannWhitney([], [1])).toThrow(RangeError)
-    expect(() => hodgesLehmannRatio([1], [])).toThrow(RangeError)
-    expect(() => hodgesLehmannRatio([0], [1])).toThrow(RangeError)
+    expect(() => hodgesLehmannRatio(one([1], []))).toThrow(RangeError)
+    expect(() => hodgesLehmannRatio(one([0], [1]))).toThrow(RangeError)
+  })
+})
+
+describe('the rank test of several strata', () => {
+  it('is the test of Mann and Whitney where there is one', () => {
+    const [a, b] = [noise(31, 20), noise(32, 24)]
+    expect(rankTest(one(a, b))).toEqual(mannWhitney(a, b))
+    expect(nullDistribution(one(a, b))).toEqual(mannWhitneyCdf(20, 24))
+  })
+
+  it('agrees with a second implementation: every way to deal the samples of each stratum, and SciPy’s variance', ({ skip }) => {
+    const small: Stratum[] = [
+      { samples: noise(41, 3, 0.1, 112), baseline: noise(42, 4) },
+      { samples: noise(43, 4, 0.1, 220), baseline: noise(44, 3, 0.1, 200) },
+      { samples: noise(45, 3, 0.1, 56), baseline: noise(46, 3, 0.1, 50) },
+    ]
+    const large = strataOf(noise(47, 700), noise(48, 700, 0.1, 101))
+    const theirs = askSciPy<{ u: number; exact: number; normal: number }>(
+      `import itertools, math
+def dealt(n, m):
+    return [sum(chosen) - n * (n - 1) // 2 for chosen in itertools.combinations(range(n + m), n)]
+def counted(strata):
+    return sum(x > y for s in strata for x in s["samples"] for y in s["baseline"])
+sums = [0]
+for s in data["small"]: sums = [a + b for a in sums for b in dealt(len(s["samples"]), len(s["baseline"]))]
+u, pairs = counted(data["small"]), sum(len(s["samples"]) * len(s["baseline"]) for s in data["small"])
+extreme = min(u, pairs - u)
+z = sum((counted([s]) - len(s["samples"]) * len(s["baseline"]) / 2) for s in data["large"])
+variance = sum(len(s["samples"]) * len(s["baseline"]) * (len(s["samples"]) + len(s["baseline"]) + 1) / 12 for s in data["large"])
+print(json.dumps({"u": u, "exact": 2 * sum(v <= extreme for v in sums) / len(sums), "normal": float(2 * stats.norm.sf((abs(z) - 0.5) / math.sqrt(variance)))}))`,
+      { small, large },
+    )
+    if (!theirs) return skip()
+    expect(rankTest(small)).toEqual({ u: theirs.u, p: expect.closeTo(theirs.exact, 12), method: 'exact' })
+    expect(rankTest(large)).toMatchObject({ p: expect.closeTo(theirs.normal, 10), method: 'normal' })
+  })
+
+  it('sees through a machine that tires, where comparing all with all does not', () => {
+    let [beside, all, held] = [0, 0, 0]
+    for (let trial = 0; trial < 100; trial += 1) {
+      const [a, b] = onATiringMachine(100 + trial, 150, 1.05)
+      if (rankTest(strataOf(a, b)).p <= 0.01) beside += 1
+      if (mannWhitney(a, b).p <= 0.01) all += 1
+      const { interval } = hodgesLehmannRatio(strataOf(a, b))
+      if (interval!.low <= 1.05 && 1.05 <= interval!.high) held += 1
+    }
+    expect(beside).toBeGreaterThanOrEqual(90)
+    expect(all).toBeLessThan(60)
+    // 95 of 100, and two standard errors.
+    expect(held).toBeGreaterThanOrEqual(90)
+  })
+
+  it('raises no more alarms on such a machine than it says', () => {
+    let alarms = 0
+    for (let trial = 0; trial < 400; trial += 1)
+      if (rankTest(strataOf(...onATiringMachine(900 + trial, 40, 1))).p <= 0.05) alarms += 1
+    // 5 % of 400, and three standard errors.
+    expect(alarms).toBeLessThanOrEqual(33)
+  })
+
+  it('divides blocks evenly, and sides of unlike length not at all', () => {
+    const sizes = (blocks: number) => strataOf(noise(1, blocks), noise(2, blocks)).map(({ samples }) => samples.length)
+    expect(sizes(1)).toEqual([1])
+    expect(sizes(7)).toEqual([7])
+    expect(sizes(8)).toEqual([4, 4])
+    expect(sizes(52)).toEqual([5, 5, 6, 5, 5, 5, 5, 6, 5, 5])
+    expect(strataOf([1, 2, 3], [1, 2])).toEqual(one([1, 2, 3], [1, 2]))
   })
 })
 
@@ -111,7 +187,7 @@ describe('the ratio of Hodges and Lehmann', () => {
   it('finds a planted factor, and its interval holds it as often as it says', () => {
     let held = 0
     for (let trial = 0; trial < 400; trial += 1) {
-      const { interval } = hodgesLehmannRatio(noise(1000 + trial, 30, 0.15, 107), noise(5000 + trial, 30, 0.15, 100))
+      const { interval } = hodgesLehmannRatio(one(noise(1000 + trial, 30, 0.15, 107), noise(5000 + trial, 30, 0.15, 100)))
       if (interval && interval.low <= 1.07 && 1.07 <= interval.high) held += 1
     }
     // 95 % of 400 less three standard errors.
@@ -122,16 +198,24 @@ describe('the ratio of Hodges and Lehmann', () => {
   it('never says other than the test does', () => {
     for (let trial = 0; trial < 200; trial += 1) {
       const [a, b] = [noise(trial, 14, 0.1, 107), noise(9000 + trial, 17)]
-      const { interval } = hodgesLehmannRatio(a, b)
+      const { interval } = hodgesLehmannRatio(one(a, b))
       const excludesOne = interval!.low > 1 || interval!.high < 1
       expect(excludesOne).toBe(mannWhitney(a, b).p <= 0.05)
     }
   })
 
+  it('never says other than the test of strata does', () => {
+    for (let trial = 0; trial < 200; trial += 1) {
+      const strata = strataOf(noise(trial, 18, 0.1, 107), noise(9000 + trial, 18))
+      const { interval } = hodgesLehmannRatio(strata)
+      expect(interval!.low > 1 || interval!.high < 1).toBe(rankTest(strata).p <= 0.05)
+    }
+  })
+
   it('has no interval for one sample, and none that lies', () => {
-    expect(hodgesLehmannRatio([110], [100]).value).toBeCloseTo(1.1, 12)
-    expect(hodgesLehmannRatio([110], [100]).interval).toBeUndefined()
-    const { value, interval } = hodgesLehmannRatio([5, 5, 5, 5, 5], [5, 5, 5, 5, 5])
+    expect(hodgesLehmannRatio(one([110], [100])).value).toBeCloseTo(1.1, 12)
+    expect(hodgesLehmannRatio(one([110], [100])).interval).toBeUndefined()
+    const { value, interval } = hodgesLehmannRatio(one([5, 5, 5, 5, 5], [5, 5, 5, 5, 5]))
     expect([value, interval]).toEqual([1, { low: 1, high: 1 }])
   })
 
@@ -149,7 +233,7 @@ print(json.dumps({"value": math.exp(statistics.median(map(math.log, ratios))), "
       { a, b },
     )
     if (!theirs) return skip()
-    const { value, interval } = hodgesLehmannRatio(a, b)
+    const { value, interval } = hodgesLehmannRatio(one(a, b))
     expect(value).toBeCloseTo(theirs.value, 10)
     expect(interval!.low).toBeCloseTo(theirs.low, 10)
     expect(interval!.high).toBeCloseTo(theirs.high, 10)

@@ -2,6 +2,8 @@ import { execFileSync } from 'node:child_process'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { bootstrap, bootstrapRatio, median, quantile, quantileInterval, quantileRanks } from '../../src/bench/statistics.ts'
+import { noise } from '../support/noise.ts'
+import { askSciPy } from '../support/second-implementation.ts'
 
 const samples = fc.array(fc.double({ min: 0.001, max: 1e6, noNaN: true }), { minLength: 1, maxLength: 40 })
 
@@ -73,6 +75,33 @@ describe('bootstrap', () => {
     expect(ratio.value).toBeCloseTo(2, 1)
     expect(ratio.low).toBeGreaterThan(1.8)
     expect(ratio.high).toBeLessThan(2.2)
+  })
+})
+
+describe('the bootstrap of a ratio of pairs', () => {
+  // A machine that is now slow and now fast, both sides of a block alike.
+  const weather = Array.from({ length: 60 }, (_, block) => 1 + 0.5 * Math.sin(block / 9))
+  const side = (seed: number, level: number) => noise(seed, 60, 0.03, level).map((value, block) => value * weather[block]!)
+  const [samples, baseline] = [side(1, 110), side(2, 100)]
+
+  it('keeps what met both at once together', () => {
+    const [paired, alone] = [true, false].map((isPaired) => bootstrapRatio(samples, baseline, 0.5, { isPaired }))
+    expect(paired!.value).toBe(alone!.value)
+    expect(paired!.low).toBeGreaterThan(1)
+    expect(alone!.low).toBeLessThan(1)
+  })
+
+  it('agrees with a second implementation, SciPy’s', ({ skip }) => {
+    const theirs = askSciPy<[number, number]>(
+      `import numpy
+found = stats.bootstrap((numpy.array(data["samples"]), numpy.array(data["baseline"])), lambda a, b, axis: numpy.median(a, axis=axis) / numpy.median(b, axis=axis), paired=True, n_resamples=9999, method="percentile", rng=numpy.random.default_rng(1))
+print(json.dumps([float(found.confidence_interval.low), float(found.confidence_interval.high)]))`,
+      { samples, baseline },
+    )
+    if (!theirs) return skip()
+    const { low, high } = bootstrapRatio(samples, baseline, 0.5, { isPaired: true, resamples: 9999 })
+    expect(low).toBeCloseTo(theirs[0], 2)
+    expect(high).toBeCloseTo(theirs[1], 2)
   })
 })
 

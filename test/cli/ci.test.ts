@@ -115,8 +115,11 @@ describe('the clock of the CI server', () => {
 
 describe('marks in the log', () => {
   it('fold in the language of the CI, and let no message be a command of it', () => {
-    const github = logMarks('GitHub Actions')
-    expect(github.begin('deploy orders') + github.end('deploy orders')).toBe('::group::deploy orders\n::endgroup::\n')
+    const github = logMarks('GitHub Actions', Date.now, 'a-token')
+    expect(github.begin('deploy orders')).toBe('::group::deploy orders\n::stop-commands::a-token\n')
+    expect(github.end('deploy orders')).toBe('::a-token::\n::endgroup::\n')
+    // What a run prints cannot name its token.
+    expect(logMarks('GitHub Actions').end('a')).not.toBe(logMarks('GitHub Actions').end('a'))
     expect(github.failure('100 %\n::set-env name=x::y')).not.toContain('\n::set-env')
     expect(logMarks('GitLab', () => 7_000).begin('deploy orders')).toBe(
       '\u001B[0Ksection_start:7:deploy_orders\r\u001B[0Kdeploy orders\n',

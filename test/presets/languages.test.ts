@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { appendFileSync, cpSync, mkdtempSync, rmSync } from 'node:fs'
+import { appendFileSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
@@ -97,6 +97,56 @@ describe.each(cases)('$fixture', ({ fixture, language, variant, source, maxMb })
       expect(changed.length).toBeLessThanOrEqual(1)
     } finally {
       rmSync(edited, { recursive: true, force: true })
+    }
+  })
+})
+
+/** Writes what tools write into modules: a generated client, a patch of a package, a cache. */
+const MAKE = `
+import { mkdirSync, writeFileSync } from 'node:fs'
+const [dependency] = Object.keys(JSON.parse(process.env.MADE_OF))
+for (const folder of ['dist', 'node_modules/.made', 'node_modules/.cache']) mkdirSync(folder, { recursive: true })
+writeFileSync('dist/made.txt', 'made')
+writeFileSync('node_modules/.made/client.txt', 'made')
+writeFileSync('node_modules/.cache/large.txt', 'made')
+writeFileSync('node_modules/' + dependency + '/patched.txt', 'made')
+`
+
+describe.each(cases.filter(({ language }) => language === 'node'))('a build script of $fixture', ({ fixture }) => {
+  test.skipIf(missing)('makes code, in node_modules too, but for caches', { timeout: 300_000 }, async () => {
+    const tag = `shiv-test/made-${fixture}`
+    const folder = mkdtempSync(join(tmpdir(), 'shiv-preset-'))
+    try {
+      cpSync(join(fixtures, fixture), folder, { recursive: true })
+      const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+      const [dependency] = Object.keys(manifest.dependencies)
+      manifest.scripts = { ...manifest.scripts, build: `MADE_OF='${JSON.stringify(manifest.dependencies)}' node make.mjs` }
+      writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest))
+      writeFileSync(join(folder, 'make.mjs'), MAKE)
+      const { build } = chooseVariant(readPreset('languages', 'node'), folder, 'fixture')
+      await buildImage(tag, folder, fill(build.dockerfile, { 'service.name': 'fixture' }), build.ignore)
+      const { stdout } = await docker(
+        'run',
+        '--rm',
+        '--entrypoint',
+        'find',
+        tag,
+        '-L',
+        '.',
+        '-name',
+        '*.txt',
+        '-newer',
+        'make.mjs',
+      )
+      expect(
+        stdout
+          .split('\n')
+          .filter((path) => !path.includes('.pnpm'))
+          .toSorted(),
+      ).toEqual(['./dist/made.txt', './node_modules/.made/client.txt', `./node_modules/${dependency}/patched.txt`].toSorted())
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+      await docker('rmi', '-f', tag)
     }
   })
 })

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { harmless } from '../../core/harmless.ts'
 import type { Pipeline } from '../../core/pipeline.ts'
 
@@ -9,11 +10,16 @@ export interface LogMarks {
 }
 
 /** Of the pipeline's own language for logs; nothing outside of one that has any. */
-export function logMarks(pipeline: Pipeline['name'] | undefined, now: () => number = Date.now): LogMarks {
+export function logMarks(
+  pipeline: Pipeline['name'] | undefined,
+  now: () => number = Date.now,
+  token: string = randomUUID(),
+): LogMarks {
   if (pipeline === 'GitHub Actions') {
     return {
-      begin: (name) => `::group::${data(name)}\n`,
-      end: () => '::endgroup::\n',
+      // What tests and builds print is no command to the runner, in neither of its two spellings; only who knows the token ends that.
+      begin: (name) => `::group::${data(name)}\n::stop-commands::${token}\n`,
+      end: () => `::${token}::\n::endgroup::\n`,
       failure: (message) => `::error title=shiv ci::${data(harmless(message))}\n`,
     }
   }

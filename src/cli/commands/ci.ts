@@ -1,9 +1,9 @@
 import { realpathSync } from 'node:fs'
-import { sep } from 'node:path'
 import { CI_MEASURES, parseCiGate } from '../../bench/ci/gates.ts'
 import { parseGate, type Gate } from '../../bench/gates.ts'
 import { renderCi } from '../../bench/report/ci-table.ts'
 import type { ExitCode } from '../../core/errors.ts'
+import { meantServices } from '../../spec/meant-services.ts'
 import { callDaemon } from '../../wire/call-daemon.ts'
 import type { PlanResult, StartParams } from '../../wire/messages.ts'
 import { historyPath, readHistory } from '../bench/history-store.ts'
@@ -59,7 +59,8 @@ async function wishOf(invocation: Invocation): Promise<CiWish> {
   const plan = starts ? await planOf(local) : (target ?? (await planOf(local)))
   const gates = gatesOf(flags.text('gate'))
   const bench = benchOf(invocation, plan, local, gates.bench)
-  const services = meantServices(local, plan)
+  // What is deployed is what was tested.
+  const services = meantServices(local.services, realpathSync(local.path), plan)
   return {
     root: plan.workspace.root,
     name: plan.workspace.name,
@@ -83,16 +84,6 @@ async function wishOf(invocation: Invocation): Promise<CiWish> {
     benchGates: gates.bench.map(({ text }) => text),
     history: async (machineClass) => (await readHistory(historyPath(machineClass))).entries,
   }
-}
-
-/** Those that were named; else the one whose folder this is; else all. What is deployed is what was tested. */
-function meantServices({ path, services }: StartParams, plan: PlanResult): string[] {
-  if (services.length > 0) return services
-  const place = realpathSync(path)
-  const inside = plan.services
-    .filter(({ root }) => root !== plan.workspace.root && (place === root || place.startsWith(`${root}${sep}`)))
-    .sort((a, b) => b.root.length - a.root.length)
-  return inside[0] ? [inside[0].name] : plan.services.map(({ name }) => name)
 }
 
 function gatesOf(text = ''): { own: CiWish['gates']; bench: Gate[] } {

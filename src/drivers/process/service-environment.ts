@@ -2,7 +2,9 @@ import { delimiter, resolve } from 'node:path'
 import { ShivError } from '../../core/errors.ts'
 import type { DependencyAddress } from '../../engine/dependency-ports.ts'
 import type { RunContext } from '../../engine/ports.ts'
+import { upperSnake } from '../../plan/names.ts'
 import { remoteValues } from '../../plan/remote-values.ts'
+import { secretVariable } from '../../plan/secrets.ts'
 import { TRUST_VARIABLES } from '../../plan/trust.ts'
 import type { EnvPlan, Plan, ServicePlan } from '../../plan/types.ts'
 import type { DatabaseField, TemplatePart } from '../../spec/model.ts'
@@ -70,10 +72,6 @@ export function pathOf(service: ServicePlan, out: string, outer: string | undefi
   return [...own, outer ?? '/usr/local/bin:/usr/bin:/bin'].join(delimiter)
 }
 
-export function upperSnake(name: string): string {
-  return name.replaceAll(/[^A-Za-z0-9]+/g, '_').toUpperCase()
-}
-
 function resolveEntry(plan: Plan, service: ServicePlan, entry: EnvPlan, addresses: Addresses, context: RunContext): string {
   const { source } = entry
   if (source.kind === 'value') return source.parts.map((part) => resolvePart(plan, part, entry, addresses)).join('')
@@ -100,11 +98,11 @@ export function lacksSecret(plan: Plan, service: ServicePlan, context: RunContex
 }
 
 function isUnknownSecret(plan: Plan, service: ServicePlan, { name, source }: EnvPlan, context: RunContext): boolean {
-  return source.kind !== 'value' && context.secretValue(variableOf(plan, service, source) ?? name) === undefined
+  return source.kind !== 'value' && context.secretValue(secretVariable(plan, service, source) ?? name) === undefined
 }
 
 function resolveSecret(plan: Plan, service: ServicePlan, entry: SecretEntry, context: RunContext): string {
-  const variable = variableOf(plan, service, entry.source) ?? entry.name
+  const variable = secretVariable(plan, service, entry.source) ?? entry.name
   const value = context.secretValue(variable)
   if (value !== undefined) return value
   throw new ShivError(`${service.name} wants the environment variable ${variable} (env.${entry.name}), and it is not set.`, {
@@ -112,11 +110,6 @@ function resolveSecret(plan: Plan, service: ServicePlan, entry: SecretEntry, con
     exit: 2,
     hint: `set it: export ${variable}=…, or write a line ${variable}=… into .env.local, or give env.${entry.name} a value in service.yaml; then: shiv start`,
   })
-}
-
-function variableOf(plan: Plan, service: ServicePlan, source: { secret: string; key: string }): string | undefined {
-  const secret = plan.secrets.find(({ name }) => name === `${service.name}-${source.secret}` || name === source.secret)
-  return secret?.keys.find(({ key }) => key === source.key)?.variable
 }
 
 function resolvePart(plan: Plan, part: TemplatePart, entry: EnvPlan, addresses: Addresses): string {
