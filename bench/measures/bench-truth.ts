@@ -101,7 +101,7 @@ async function withRepository(work: (own: OwnShiv, tree: string) => Promise<Row[
 }
 
 /** The daemon's own figures of loops while somebody follows as a bench does, and while nobody does, in turn. */
-export async function measuringOverhead(count = 150): Promise<Row[]> {
+export async function measuringOverhead(count = 500): Promise<Row[]> {
   const own = await openShiv('bench-overhead')
   const tree = join(own.folder, 'hello')
   const place = { path: tree, services: [] }

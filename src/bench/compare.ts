@@ -1,5 +1,5 @@
 import { hodgesLehmannRatio, type RatioEstimate } from './effect.ts'
-import { holm, rankTest } from './rank-tests.ts'
+import { holm, nullDistribution, rankTest } from './rank-tests.ts'
 import { nameOf, valuesOf, type MeasureName, type Series } from './samples.ts'
 import { changedSpans, type SpanChange } from './span-diff.ts'
 import { bootstrapRatio, type Estimate } from './statistics.ts'
@@ -48,12 +48,16 @@ export interface Pair {
 export function compare(pairs: readonly Pair[]): Comparison[] {
   const usable = pairs.filter(({ side, base }) => side.samples.length > 0 && base.samples.length > 0)
   const tests = usable.map((pair) => rankTest(strataOfPair(pair)).p)
+  const least = usable.map((pair) => 2 * (nullDistribution(strataOfPair(pair))?.[0] ?? 0) * usable.length)
   const corrected = holm(tests)
   return usable.map((pair, index) => {
     const { side, base, isInterleaved, obstacle } = pair
     const [values, baseline] = [valuesOf(side), valuesOf(base)]
     const ratio = hodgesLehmannRatio(strataOfPair(pair))
-    const judged = obstacle === undefined ? judge(ratio, corrected[index]!) : ({ verdict: 'cannot tell', why: obstacle } as const)
+    const judged =
+      obstacle === undefined
+        ? judge(ratio, corrected[index]!, least[index])
+        : ({ verdict: 'cannot tell', why: obstacle } as const)
     return {
       measure: side.measure,
       of: side.of,
@@ -78,8 +82,11 @@ function strataOfPair({ side, base, isInterleaved }: Pair): Stratum[] {
   return isInterleaved ? strataOf(samples, baseline) : [{ samples, baseline }]
 }
 
-/** "Same" needs evidence as much as "slower" does: an interval that lies within ±5 %. Without either, nobody can tell. */
-export function judge({ value, interval }: RatioEstimate, p: number): { verdict: Verdict; why: string } {
+/**
+ * "Same" needs evidence as much as "slower" does: an interval that lies within ±5 %. Without either, nobody can tell. `leastP` is what the test would
+ * give at best, were all samples of one side above all of the other.
+ */
+export function judge({ value, interval }: RatioEstimate, p: number, leastP = 0): { verdict: Verdict; why: string } {
   if (interval === undefined) return { verdict: 'cannot tell', why: 'too few samples for an interval: raise --runs or --budget' }
   const range = `${percent(interval.low)} and ${percent(interval.high)}`
   const isDifferent = p <= ALPHA && (interval.low > 1 || interval.high < 1)
@@ -87,7 +94,14 @@ export function judge({ value, interval }: RatioEstimate, p: number): { verdict:
     return { verdict: value > 1 ? 'slower' : 'faster', why: `${percent(value)}, between ${range}` }
   }
   if (interval.low >= 1 - SAME_WITHIN && interval.high <= 1 + SAME_WITHIN) return { verdict: 'same', why: `between ${range}` }
+  if (leastP > ALPHA) return { verdict: 'cannot tell', why: `too few samples for a verdict (${range}): raise --runs or --budget` }
   return { verdict: 'cannot tell', why: `anything between ${range} fits what was measured` }
+}
+
+/** The spans that moved as the verdict says, the largest change first; none where it says that nothing moved. */
+export function movedSpans({ verdict, spans }: Pick<Comparison, 'verdict' | 'spans'>): SpanChange[] {
+  if (verdict !== 'slower' && verdict !== 'faster') return []
+  return spans.filter(({ deltaMs }) => Math.sign(deltaMs) === (verdict === 'slower' ? 1 : -1))
 }
 
 /** A ratio as people say it: `+5.2 %`. */

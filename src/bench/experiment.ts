@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { hodgesLehmannRatio } from './effect.ts'
 import { mulberry32, shuffled } from './random.ts'
 import { valuesOf, type MeasureName, type Sample, type Series, type Span } from './samples.ts'
@@ -123,12 +124,12 @@ function isTight(series: readonly Series[], precision: number): boolean {
     return interval !== undefined && (interval.high - interval.low) / 2 <= precision * median(values)
   }
   return others.every((other) => {
-    const { interval } = hodgesLehmannRatio(strataOf(values, valuesOf(other)))
-    return interval !== undefined && (interval.high - interval.low) / 2 <= precision
+    const { value, interval } = hodgesLehmannRatio(strataOf(values, valuesOf(other)))
+    return interval !== undefined && (interval.high - interval.low) / 2 <= precision * value
   })
 }
 
-/** What the harness itself adds to a sample: the median of `runs` samples of nothing, milliseconds. */
+/** What the harness itself adds to a sample: the median of `runs` samples of nothing but the turn of the event loop in which an answer is heard, milliseconds. */
 export async function harnessCost(runs = 200, clocks: Clocks = realClocks): Promise<number> {
   const nothing: Variant = {
     measure: 'nothing',
@@ -136,6 +137,7 @@ export async function harnessCost(runs = 200, clocks: Clocks = realClocks): Prom
     side: 'here',
     take: async () => {
       const began = clocks.now()
+      await nextTurn()
       return { ms: clocks.now() - began, spans: [] }
     },
   }

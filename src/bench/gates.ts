@@ -2,7 +2,7 @@ import { ShivError } from '../core/errors.ts'
 import type { Comparison } from './compare.ts'
 import { percent } from './compare.ts'
 import { nameOf, valuesOf, type Series } from './samples.ts'
-import { bootstrap } from './statistics.ts'
+import { bootstrap, quantileRanks } from './statistics.ts'
 
 /** A line that a measure must not cross: `loop.p50=+10%` against the base, `start.warm.p95=3s` against nothing. */
 export interface Gate {
@@ -47,6 +47,14 @@ export function parseLimit(text: string, units: Readonly<Record<string, number>>
 
 /** Judges a gate on every measure that it names. It fails only where the whole interval is beyond the limit. */
 export function judgeGate(gate: Gate, series: readonly Series[], comparisons: readonly Comparison[]): GateVerdict[] {
+  const judged = judgeEach(gate, series, comparisons)
+  if (judged.length > 0) return judged
+  const isThere = series.some(({ measure, samples }) => measure === gate.measure && samples.length > 0)
+  const why = isThere ? 'there is nothing to compare it with' : 'it was not measured'
+  return [{ gate: gate.text, name: gate.measure, state: 'unproven', why }]
+}
+
+function judgeEach(gate: Gate, series: readonly Series[], comparisons: readonly Comparison[]): GateVerdict[] {
   const { limit, statistic } = gate
   if (limit.kind === 'ratio') {
     return comparisons
@@ -55,13 +63,8 @@ export function judgeGate(gate: Gate, series: readonly Series[], comparisons: re
         const estimate = comparison[statistic]
         const name = nameOf(comparison)
         const said = `${percent(estimate.value)}, between ${percent(estimate.low)} and ${percent(estimate.high)}`
-        return verdict(
-          gate,
-          name,
-          comparison.isComparable ? estimate : undefined,
-          limit.most,
-          comparison.isComparable ? said : comparison.why,
-        )
+        const isEnough = comparison.isComparable && hasEnough(estimate.count, statistic)
+        return verdict(gate, name, isEnough ? estimate : undefined, limit.most, comparison.isComparable ? said : comparison.why)
       })
   }
   return series
@@ -70,8 +73,19 @@ export function judgeGate(gate: Gate, series: readonly Series[], comparisons: re
       const values = valuesOf(one)
       const estimate = bootstrap(values, statistic === 'p50' ? 0.5 : 0.95)
       const said = `${estimate.value.toFixed(1)} ms, between ${estimate.low.toFixed(1)} and ${estimate.high.toFixed(1)} ms`
-      return verdict(gate, `${nameOf(one)} (${one.side})`, values.length >= 6 ? estimate : undefined, limit.mostMs, said)
+      return verdict(
+        gate,
+        `${nameOf(one)} (${one.side})`,
+        hasEnough(values.length, statistic) ? estimate : undefined,
+        limit.mostMs,
+        said,
+      )
     })
+}
+
+/** Below these no order statistic bounds the quantile from above: a resample never holds what was not seen. */
+function hasEnough(count: number, statistic: Gate['statistic']): boolean {
+  return quantileRanks(count, statistic === 'p50' ? 0.5 : 0.95) !== undefined
 }
 
 function verdict(

@@ -40,7 +40,7 @@ export interface BenchReport {
   advice: Advice[]
   /** What a reader must know to judge the figures. */
   remarks: string[]
-  /** What the harness adds to a sample, milliseconds: the clock's, the scheduler's, and a round trip to the daemon, which samples of `start` and `build` hold. */
+  /** What the harness adds to a sample, milliseconds: the clock's and the event loop's, and a round trip to the daemon, which samples of `start` and `build` hold. */
   harness: { sampleMs: number; roundTripMs?: number }
   isInterrupted: boolean
 }

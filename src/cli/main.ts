@@ -50,12 +50,18 @@ async function run(command: Command, words: string[], terminal: Terminal): Promi
   }
 }
 
+/** What comes so soon after the first is the same Ctrl-C: npm hands on to its child what the terminal has sent to both. */
+const ONE_PRESS_MS = 500
+
 /** The first Ctrl-C asks the command to end in order; the second ends the process. */
 function listenForInterruption(): { signal: AbortSignal; close(): void } {
   const controller = new AbortController()
+  let pressedAt = 0
   const interrupt = (): void => {
-    if (controller.signal.aborted) process.exit(130)
-    controller.abort()
+    if (!controller.signal.aborted) {
+      pressedAt = performance.now()
+      controller.abort()
+    } else if (performance.now() - pressedAt > ONE_PRESS_MS) process.exit(130)
   }
   const names = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
   for (const name of names) process.on(name, interrupt)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { compare, judge, type Pair } from '../../src/bench/compare.ts'
+import { compare, judge, movedSpans, type Pair } from '../../src/bench/compare.ts'
 import { judgeGate, parseGate } from '../../src/bench/gates.ts'
 import type { Series } from '../../src/bench/samples.ts'
 import { changedSpans } from '../../src/bench/span-diff.ts'
@@ -64,6 +64,26 @@ describe('a comparison', () => {
       if (compare([pair(noise(trial, 225, 0.1, 105), noise(70_000 + trial, 225))])[0]!.verdict === 'slower') seen += 1
     }
     expect(seen).toBeGreaterThanOrEqual(95)
+  })
+
+  it('says that there are too few samples where no difference could be told', () => {
+    const [one] = compare([pair([200, 201, 202, 203], [100, 101, 102, 103])])
+    expect(one).toMatchObject({ verdict: 'cannot tell', why: expect.stringContaining('too few samples for a verdict') })
+    const eight = Array.from({ length: 8 }, (_, index) =>
+      pair([200, 201, 202, 203, 204, 205], [100, 101, 102, 103, 104, 105], `m${index}`),
+    )
+    expect(compare(eight)[0]).toMatchObject({ why: expect.stringContaining('too few samples for a verdict') })
+    expect(compare(eight.slice(0, 1))[0]!.verdict).toBe('slower')
+  })
+
+  it('names the spans that moved as it says', () => {
+    const spans = [
+      { name: 'built', ms: 20, baseMs: 40, deltaMs: -20 },
+      { name: 'ready', ms: 30, baseMs: 16, deltaMs: 14 },
+    ]
+    expect(movedSpans({ verdict: 'slower', spans }).map(({ name }) => name)).toEqual(['ready'])
+    expect(movedSpans({ verdict: 'faster', spans }).map(({ name }) => name)).toEqual(['built'])
+    expect(movedSpans({ verdict: 'same', spans })).toEqual([])
   })
 
   it('compares nothing with an obstacle in the way, and says which', () => {
@@ -131,6 +151,20 @@ describe('a gate', () => {
     expect(states('loop.p50=+10%', [200], [100])).toEqual(['unproven'])
     expect(states('loop.p50=+10%', noise(1, 100, 0.1, 130), noise(2, 100), 'another machine')).toEqual(['unproven'])
     expect(states('loop.p95=+10%', noise(1, 100, 0.1, 150), noise(2, 100))).toEqual(['failed'])
+    // No resample is larger than the largest sample, and the 95th percentile is, two times in three.
+    expect(states('loop.p95=+10%', noise(1, 8), noise(2, 8))).toEqual(['unproven'])
+    expect(states('loop.p95=3s', noise(1, 8), [])).toEqual(['unproven'])
+  })
+
+  it('is not passed over where its measure was not taken', () => {
+    const gate = parseGate('start.warm.p50=+10%', measures)
+    const one = pair(noise(1, 50), noise(2, 50))
+    expect(judgeGate(gate, [one.side], compare([one]))).toEqual([
+      { gate: gate.text, name: 'start.warm', state: 'unproven', why: 'it was not measured' },
+    ])
+    expect(judgeGate(parseGate('loop.p50=+10%', measures), [one.side], [])).toMatchObject([
+      { state: 'unproven', why: 'there is nothing to compare it with' },
+    ])
   })
 
   it('holds a time without any base', () => {

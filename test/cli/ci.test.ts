@@ -1,7 +1,11 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { afterEach, describe, expect, it } from 'vitest'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { clockOffset } from '../../src/cli/ci/facts.ts'
+import { forgetLeftovers, leftoverOf, markBegun } from '../../src/cli/ci/leftover.ts'
 import { logMarks } from '../../src/cli/ci/log-marks.ts'
 import { Stages } from '../../src/cli/ci/stages.ts'
 import { ShivError } from '../../src/core/errors.ts'
@@ -125,6 +129,27 @@ describe('marks in the log', () => {
       '\u001B[0Ksection_start:7:deploy_orders\r\u001B[0Kdeploy orders\n',
     )
     expect(logMarks(undefined).begin('start')).toBe('')
+  })
+})
+
+describe('what a killed run left', () => {
+  it('is nothing any more once somebody started something there by hand', async () => {
+    const home = await mkdtemp(join(tmpdir(), 'shiv-leftover-'))
+    vi.stubEnv('SHIV_HOME', home)
+    try {
+      await markBegun(home, false)
+      const [file] = await readdir(join(home, 'ci'))
+      const path = join(home, 'ci', file!)
+      const mark = JSON.parse(await readFile(path, 'utf8')) as { owner: { startedAt?: unknown } }
+      await writeFile(path, JSON.stringify({ ...mark, owner: { ...mark.owner, pid: 2 ** 22 + 1 } }))
+      expect(await leftoverOf(home)).toEqual({ keepsData: false })
+      await mkdir(join(home, 'orders'))
+      await forgetLeftovers(join(home, 'orders'))
+      expect(await leftoverOf(home)).toBeUndefined()
+    } finally {
+      vi.unstubAllEnvs()
+      await rm(home, { recursive: true, force: true })
+    }
   })
 })
 

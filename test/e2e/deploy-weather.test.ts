@@ -64,7 +64,7 @@ describe.skipIf(reason !== undefined)('shiv deploy in bad weather, on a real clu
     const asked: string[] = []
     const route: Server = createServer((request, response) => {
       asked.push(request.url ?? '')
-      response.writeHead(status).end()
+      response.writeHead(status, status === 302 ? { location: 'http://login.example.com/' } : {}).end()
     })
     await new Promise<void>((resolve) => route.listen(0, '127.0.0.1', resolve))
     const url = `http://127.0.0.1:${(route.address() as AddressInfo).port}`
@@ -74,7 +74,8 @@ describe.skipIf(reason !== undefined)('shiv deploy in bad weather, on a real clu
     expect(lost).toMatchObject({ code: 1, err: expect.stringContaining('error[DEPLOY_UNHEALTHY]') })
     expect(lost.err).toContain(`${url}/orders/cgi-bin/healthz`)
     expect(shop.answer()).toBe('one')
-    status = 200
+    // A login in front has answered for itself: the service is asked behind it.
+    status = 302
     expect(await shop.deploy()).toMatchObject({ code: 0, err: '' })
     route.close()
     expect((await shop.history())[0]!.health).toMatchObject({ through: 'route', url: `${url}/orders/cgi-bin/healthz` })

@@ -48,12 +48,18 @@ export async function acquireCluster(): Promise<TestCluster> {
   const home = testClusterHome()
   const wanted = spec(testClusterName())
   const driver = createKindDriver({ home })
-  const cluster = await driver.ensure(wanted, {
-    signal: AbortSignal.timeout(300_000),
-    environment: process.env,
-    step: (_name, work) => work({ progress() {}, note() {} }),
-  })
-  await driver.settled(wanted)
+  const ensure = async (): Promise<Cluster> => {
+    const made = await driver.ensure(wanted, {
+      signal: AbortSignal.timeout(300_000),
+      environment: process.env,
+      step: (_name, work) => work({ progress() {}, note() {} }),
+    })
+    await driver.settled(wanted)
+    return made
+  }
+  // `kind` outlives who called it, so waiting for it keeps no process alive.
+  const alive = setInterval(() => {}, 1_000)
+  const cluster = await ensure().finally(() => clearInterval(alive))
   return {
     spec: wanted,
     home,

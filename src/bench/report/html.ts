@@ -1,3 +1,4 @@
+import { movedSpans } from '../compare.ts'
 import { noiseFloor, type BenchReport } from '../report.ts'
 import { nameOf } from '../samples.ts'
 import type { Trend } from '../trend.ts'
@@ -82,7 +83,7 @@ export function renderTrendHtml(workspace: string, trends: readonly Trend[]): st
 function verdicts({ comparisons }: BenchReport): string[] {
   if (comparisons.length === 0) return []
   const rows = comparisons.map((one) => {
-    const [moved] = one.verdict === 'slower' || one.verdict === 'faster' ? one.spans : []
+    const [moved] = movedSpans(one)
     const where = moved ? `${escapeXml(moved.name)}: ${duration(moved.baseMs)} → ${duration(moved.ms)}` : ''
     return `<tr><td>${escapeXml(nameOf(one))}</td><td><b class="${one.verdict.replace(' ', '-')}">${one.verdict}</b></td><td>${escapeXml(one.why)} (${probability(one.corrected)})</td><td>${where}</td></tr>`
   })

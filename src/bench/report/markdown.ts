@@ -1,3 +1,4 @@
+import { movedSpans } from '../compare.ts'
 import { noiseFloor, type BenchReport } from '../report.ts'
 import { nameOf } from '../samples.ts'
 import { escapeMarkdown as escape } from './escape-markdown.ts'
@@ -17,7 +18,7 @@ export function renderMarkdown(report: BenchReport): string {
           '| measure | verdict | effect | where |',
           '|---|---|---|---|',
           ...comparisons.map((one) => {
-            const [moved] = one.verdict === 'slower' || one.verdict === 'faster' ? one.spans : []
+            const [moved] = movedSpans(one)
             const where = moved ? `${escape(moved.name)} ${duration(moved.baseMs)} → ${duration(moved.ms)}` : ''
             return `| ${escape(nameOf(one))} | ${MARKS[one.verdict]} | ${escape(one.why)} (${probability(one.corrected)}) | ${where} |`
           }),

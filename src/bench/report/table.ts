@@ -1,7 +1,7 @@
 import { renderTable } from '../../core/table.ts'
 import type { Style } from '../../core/style.ts'
 import type { Advice } from '../advice.ts'
-import type { Comparison } from '../compare.ts'
+import { movedSpans, type Comparison } from '../compare.ts'
 import { noiseFloor, type BenchReport } from '../report.ts'
 import { nameOf, valuesOf } from '../samples.ts'
 import { sparkline } from './sparkline.ts'
@@ -50,10 +50,7 @@ function figures({ series }: BenchReport, style: Style): string[] {
 
 function comparisonLines({ side, base, verdict, why, corrected, spans, ...name }: Comparison, style: Style): string[] {
   const paint = { slower: style.red, faster: style.green, same: style.green, 'cannot tell': style.yellow }[verdict]
-  const moved =
-    verdict === 'slower' || verdict === 'faster'
-      ? spans.filter(({ deltaMs }) => Math.sign(deltaMs) === (verdict === 'slower' ? 1 : -1)).slice(0, 2)
-      : []
+  const moved = movedSpans({ verdict, spans }).slice(0, 2)
   return [
     `${nameOf(name)}: ${side} is ${style.bold(paint(verdict === 'same' ? `the same as ${base}` : verdict === 'cannot tell' ? `not told from ${base}` : `${verdict} than ${base}`))}, ${why} (${probability(corrected)})`,
     ...moved.map(

@@ -88,6 +88,9 @@ async function culprit(before: string | undefined, after: string | undefined, ro
     const why = repository.isShallow ? 'this clone is shallow' : 'not both are in this repository'
     return `between ${before.slice(0, 7)} and ${short}; which commits are between cannot be told: ${why}`
   }
+  const lost = await git(root, ['rev-list', '--count', `${after}..${before}`])
+  if (Number(lost) > 0)
+    return `between ${before.slice(0, 7)} and ${short}, which is of another branch: either's commits may be it`
   const commits = lines.trim().split('\n').filter(Boolean)
   if (commits.length === 1) return `at ${harmless(commits[0]!)}`
   return `at one of ${commits.length} commits up to ${short} (git log ${before.slice(0, 7)}..${short})`

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { readFile, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readFile, realpath, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { writeFileAtomic } from '../../core/atomic-file.ts'
 import { shivHome } from '../../core/paths.ts'
 import { makePrivateFolder } from '../../core/private-folder.ts'
@@ -28,6 +28,14 @@ export async function leftoverOf(root: string): Promise<{ keepsData: boolean } |
     return mark.root === root && !isAlive(mark.owner) ? { keepsData: mark.keepsData } : undefined
   } catch {
     return undefined // there is none, or only half of one was written
+  }
+}
+
+/** Whoever starts something there by hand works with it from then on: nothing that runs is a leftover any more. `path` is in the workspace. */
+export async function forgetLeftovers(path: string): Promise<void> {
+  for (let place = await realpath(path).catch(() => path); ; place = dirname(place)) {
+    await rm(fileOf(place), { force: true })
+    if (place === dirname(place)) return
   }
 }
 

@@ -3,6 +3,7 @@ import { callDaemon } from '../../wire/call-daemon.ts'
 import type { PlanResult, StartParams, StartResult } from '../../wire/messages.ts'
 import type { Invocation } from '../command.ts'
 import { printJson, printLines } from '../print.ts'
+import { forgetLeftovers } from '../ci/leftover.ts'
 import { askForSecrets, questionsOf } from '../ask-secrets.ts'
 import { maskRun } from '../render/mask.ts'
 import { renderPlan } from '../render/plan.ts'
@@ -14,6 +15,7 @@ import { withProgress } from '../with-progress.ts'
 export async function run(invocation: Invocation): Promise<ExitCode> {
   const params = startParams(invocation)
   if (invocation.flags.isOn('plan')) return showPlan(invocation, params)
+  await forgetLeftovers(params.path)
   const result = await start(invocation, params)
   show(invocation, result)
   if (invocation.flags.isOn('follow')) await follow(invocation, result)

@@ -29,6 +29,9 @@ const ANSWER_MS = 5_000
 const PAUSE_MS = 50
 /** Where answers are slow, a short time holds too few to tell anything. */
 const FEWEST_ANSWERS = 5
+const MOST_REDIRECTS = 3
+/** Of a public address that sends to another host. */
+const SENT_AWAY = 'it redirects to another host'
 
 /**
  * Asks by the public address, where there is none by the Service through the API server, until every answer of `steadyMs` was good, and at least five in a
@@ -78,33 +81,52 @@ export async function proveHealth(
 }
 
 function doorOf(service: ServicePlan, cluster: UserCluster, namespace: string): Door {
-  const { health, publicUrl, ports } = service
-  if (publicUrl !== undefined && health !== undefined) {
-    const url = new URL(publicUrl.replace(/\/+$/, '') + health.readinessPath)
-    return { through: 'route', url: url.href, ask: (signal) => askUrl(url, signal), close() {} }
+  const { health, publicUrl } = service
+  const inner = innerDoor(service, cluster, namespace)
+  if (publicUrl === undefined || health === undefined) return inner
+  const url = new URL(publicUrl.replace(/\/+$/, '') + health.readinessPath)
+  const ask = async (signal: AbortSignal): Promise<string | undefined> => {
+    const answer = await askUrl(url, signal)
+    // Who stands in front, a login for one, has answered for itself: the service is asked behind it.
+    return answer === SENT_AWAY ? inner.ask(signal) : answer
   }
-  const port = ports.find(({ name }) => name === health?.port) ?? ports[0]
+  return { through: 'route', url: url.href, ask, close: inner.close }
+}
+
+/** By the Service, through the API server. */
+function innerDoor({ name, health, ports }: ServicePlan, cluster: UserCluster, namespace: string): Door {
+  const port = ports.find((one) => one.name === health?.port) ?? ports[0]
   if (port === undefined) return { through: 'rollout', ask: async () => undefined, close() {} }
   // The tunnel's cluster is closed by whoever opened it.
   const tunnel = createTunnel({
     cluster: { ...cluster.access, close() {} },
     namespace,
-    service: service.name,
+    service: name,
     port: String(port.port),
   })
   const path = port.protocol === 'http' ? health?.readinessPath : undefined
-  const url = `${service.name}.${namespace}:${port.port}${path ?? ''}`
+  const url = `${name}.${namespace}:${port.port}${path ?? ''}`
   return {
     through: 'cluster',
     url,
-    ask: (signal) => askTunnel(tunnel, `${service.name}.${namespace}`, path, signal),
+    ask: (signal) => askTunnel(tunnel, `${name}.${namespace}`, path, signal),
     close: () => tunnel.close(),
   }
 }
 
-function askUrl(url: URL, signal: AbortSignal): Promise<string | undefined> {
+/** Follows an ingress to https, and stays on the host. */
+async function askUrl(url: URL, signal: AbortSignal, redirects = 0): Promise<string | undefined> {
   const send = url.protocol === 'https:' ? httpsRequest : httpRequest
-  return ask((options) => send(url, options), signal)
+  let location: string | undefined
+  const answer = await ask(
+    (options) => send(url, options),
+    signal,
+    (to) => (location = to),
+  )
+  if (location === undefined) return answer
+  const next = URL.canParse(location, url.href) ? new URL(location, url) : undefined
+  if (next === undefined || next.hostname !== url.hostname || !/^https?:$/.test(next.protocol)) return SENT_AWAY
+  return redirects < MOST_REDIRECTS ? askUrl(next, signal, redirects + 1) : `it redirects more than ${MOST_REDIRECTS} times`
 }
 
 async function askTunnel(
@@ -129,12 +151,14 @@ async function askTunnel(
 function ask(
   send: (options: RequestOptions) => ReturnType<typeof httpRequest>,
   signal: AbortSignal,
+  redirected: (location: string) => void = () => {},
 ): Promise<string | undefined> {
   return new Promise((resolve) => {
     const asking = send({ method: 'GET', signal, headers: { 'user-agent': 'shiv', connection: 'close' } })
     asking.once('response', (answer) => {
       answer.resume()
       const status = answer.statusCode ?? 0
+      if (status >= 300 && status < 400 && answer.headers.location !== undefined) redirected(answer.headers.location)
       answer.once('close', () => resolve(status >= 200 && status < 400 ? undefined : `it answered ${status}`))
     })
     asking.once('error', (error: NodeJS.ErrnoException) => {

@@ -9,6 +9,8 @@ import { LABEL, type Live } from '../kubernetes/objects.ts'
 /** A deployer that is silent for so long is dead, and the next one takes over. */
 const LEASE_SECONDS = 10
 const RENEW_MS = 2_500
+/** Who has not renewed for so long acts no more: well before another may take over. */
+const HOLD_MS = 8_000
 const LOOK_MS = 250
 
 interface Lease extends Live {
@@ -35,7 +37,7 @@ export async function takeLease(
   let seen: { version: string; since: number } | undefined
   for (;;) {
     options.signal.throwIfAborted()
-    const lease = await readLease(client, place)
+    const lease = await readLease(client, place, options.signal)
     const current = lease?.spec.holderIdentity ?? ''
     const isFree = lease === undefined || current === '' || isOver(lease, seen)
     if (isFree) {
@@ -67,23 +69,27 @@ function keep(client: KubeClient, place: LeasePlace, taken: Lease, mine: string)
   const lost = new AbortController()
   const stop = new AbortController()
   let lease = taken
-  let renewedAt = performance.now()
+  const lose = (): void => lost.abort(lockLost(place))
+  let ending = setTimeout(lose, HOLD_MS)
   /** An answer that was lost, or somebody who wrote a note on it, has made another version of what is still ours. */
   const renewed = async (signal: AbortSignal): Promise<Lease | undefined> => {
     const next = await write(client, place, lease, mine, signal)
     if (next !== undefined) return next
-    const found = await readLease(client, place)
+    const found = await readLease(client, place, signal)
     return found?.spec.holderIdentity === mine ? write(client, place, found, mine, signal) : undefined
   }
   const renew = async (): Promise<void> => {
-    while (!stop.signal.aborted) {
+    while (!lost.signal.aborted) {
       await delay(RENEW_MS, undefined, { signal: stop.signal })
-      // A network that stumbles is asked again; what lasts as long as the lease has lost it.
+      const began = performance.now()
+      // A network that stumbles is asked again; what lasts too long has lost it.
       const next = await renewed(AbortSignal.timeout(RENEW_MS)).catch(() => lease)
-      if (next === undefined) return lost.abort(lockLost(place))
-      if (next !== lease) renewedAt = performance.now()
+      if (next === undefined) return lose()
+      if (next !== lease) {
+        clearTimeout(ending)
+        ending = setTimeout(lose, HOLD_MS - (performance.now() - began))
+      }
       lease = next
-      if (performance.now() - renewedAt > LEASE_SECONDS * 1_000) return lost.abort(lockLost(place))
     }
   }
   const renewing = renew().catch(() => {}) // ended by `release`
@@ -92,6 +98,7 @@ function keep(client: KubeClient, place: LeasePlace, taken: Lease, mine: string)
     async release() {
       stop.abort()
       await renewing
+      clearTimeout(ending)
       if (lost.signal.aborted) return
       await write(client, place, lease, '', AbortSignal.timeout(5_000)).catch(() => {}) // then it ends by itself
     },
@@ -133,8 +140,8 @@ async function write(
   }
 }
 
-function readLease(client: KubeClient, place: LeasePlace): Promise<Lease | undefined> {
-  return orMissing(client.call<Lease>('GET', `${collection(place)}/${leaseName(place)}`))
+function readLease(client: KubeClient, place: LeasePlace, signal?: AbortSignal): Promise<Lease | undefined> {
+  return orMissing(client.call<Lease>('GET', `${collection(place)}/${leaseName(place)}`, { ...(signal && { signal }) }))
 }
 
 function collection({ namespace }: LeasePlace): string {

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { formatDuration } from '../../core/duration.ts'
 import { ShivError } from '../../core/errors.ts'
 import type { KubeObject } from '../../plan/types.ts'
@@ -38,6 +39,8 @@ export interface Scene {
 
 /** How long a service that is rolled out may take to its first good answer. */
 const PATIENCE_MS = 30_000
+const RECORD_ATTEMPTS = 4
+const RECORD_PAUSE_MS = 500
 
 /**
  * Makes a release real under the service's lock, and writes down how it went. What fails is taken back to the release that served. Throws what failed,
@@ -62,14 +65,13 @@ export async function carryOut(scene: Scene, content: Content): Promise<Release>
     const release = begin(scene, content, (history.at(-1)?.revision ?? 0) + 1)
     const keep = before === undefined ? [] : [before.revision, before.restores ?? before.revision]
     await cluster.remember(release, { objects: content.objects, keep })
+    let health: NonNullable<Release['health']>
     try {
-      const health = await realise(scene, content, signal)
-      return await end(scene, { ...release, outcome: 'succeeded', health }, keep)
+      health = await realise(scene, content, signal)
     } catch (error) {
-      // Without the lock the world is somebody else's, the record too.
-      if (lock.signal.aborted) throw lock.signal.reason
-      throw await takeBack(scene, { error, release, before, keep })
+      throw await takeBack(scene, { error, release, before, keep, lock: lock.signal })
     }
+    return await recordSuccess(scene, { ...release, outcome: 'succeeded', health }, keep, lock.signal)
   } finally {
     await lock.release()
   }
@@ -110,8 +112,8 @@ async function realise(scene: Scene, { objects, kind }: Content, signal: AbortSi
     })
   }
   await watch.time('apply', 'apply', () => apply(stages.workloads))
-  await Promise.all([wait('rollout', 'rollout', stages.workloads), cluster.prune(objects, signal)])
-  return watch.time('health', 'health', async (step) => {
+  await wait('rollout', 'rollout', stages.workloads)
+  const health = await watch.time('health', 'health', async (step) => {
     const asked = watch.now()
     const proof = await cluster.proveHealth(plan, {
       steadyMs,
@@ -122,6 +124,9 @@ async function realise(scene: Scene, { objects, kind }: Content, signal: AbortSi
     step.note(proof.url === undefined ? 'its pods are ready' : `${proof.url} answers`)
     return proof
   })
+  // What left the Plan may be what the pods of before stand on, or those pods themselves: it goes when they are not needed any more.
+  await cluster.prune(objects, signal)
+  return health
 }
 
 interface Failure {
@@ -129,35 +134,38 @@ interface Failure {
   release: Release
   before: Release | undefined
   keep: number[]
+  /** Aborts when the lock is lost: the world is somebody else's then, the record too. */
+  lock: AbortSignal
 }
 
 /** What served before serves again, where there is such a thing and the user did not just leave. Gives the error to throw. */
 async function takeBack(scene: Scene, failure: Failure): Promise<unknown> {
   const { caller, redactor, destination } = scene
-  const { error, release, before, keep } = failure
+  const { error, release, before, keep, lock } = failure
+  const record = (ended: Release): Promise<Release> => {
+    lock.throwIfAborted()
+    return end(scene, ended, keep)
+  }
   const told = { code: error instanceof ShivError ? error.code : 'INTERNAL', message: redactor.text(messageOf(error)) }
   const again = `shiv deploy ${destination.service} --env ${destination.target.environment}`
+  lock.throwIfAborted()
   if (caller.signal.aborted) {
-    await end(
-      scene,
-      { ...release, outcome: 'interrupted', error: { code: 'INTERRUPTED', message: 'given up by its caller' } },
-      keep,
-    )
+    await record({ ...release, outcome: 'interrupted', error: { code: 'INTERRUPTED', message: 'given up by its caller' } })
     return error
   }
   const objects = before === undefined ? undefined : await keptObjects(scene, before)
   if (before === undefined || objects === undefined) {
-    await end(scene, { ...release, outcome: 'failed', error: told }, keep)
+    await record({ ...release, outcome: 'failed', error: told })
     return withEnd(error, `Nothing earlier is known to go back to: it is left as it is.`, again)
   }
   const began = scene.watch.now()
   try {
-    await scene.watch.time('rollback', 'rollback', (step) => bringBack(scene, objects, step))
+    await scene.watch.time('rollback', 'rollback', (step) => bringBack(scene, objects, { step, lock }))
   } catch (second) {
-    await end(scene, { ...release, outcome: 'failed', error: told }, keep)
+    await record({ ...release, outcome: 'failed', error: told })
     return withEnd(error, `Going back to release ${before.revision} failed as well: ${messageOf(second)}`, again)
   }
-  await end(scene, { ...release, outcome: 'rolled-back', error: told, rolledBackTo: before.revision }, keep)
+  await record({ ...release, outcome: 'rolled-back', error: told, rolledBackTo: before.revision })
   const took = formatDuration(scene.watch.now() - began)
   return withEnd(error, `Release ${release.revision} was taken back in ${took}: release ${before.revision} serves.`, again)
 }
@@ -177,14 +185,29 @@ async function keptObjects({ cluster, destination, tell }: Scene, { revision }: 
 async function bringBack(
   { cluster, destination }: Scene,
   kept: KubeObject[],
-  step: Parameters<ReleaseCluster['awaitRollout']>[1]['step'],
+  { step, lock }: { step: Parameters<ReleaseCluster['awaitRollout']>[1]['step']; lock: AbortSignal },
 ): Promise<void> {
   const { rollout } = destination.plan
   const objects = withoutMigrations(kept)
-  const signal = AbortSignal.timeout(rollout.timeoutMs + PATIENCE_MS)
+  const signal = AbortSignal.any([lock, AbortSignal.timeout(rollout.timeoutMs + PATIENCE_MS)])
   await cluster.apply(objects, { takesOver: true, signal })
-  await cluster.prune(kept, signal)
   await cluster.awaitRollout(objects, { timeoutMs: rollout.timeoutMs, signal, step })
+  await cluster.prune(kept, signal)
+}
+
+/** What serves is not taken back because it could not be written down; the cluster is asked again before that is said. */
+async function recordSuccess(scene: Scene, release: Release, keep: number[], lock: AbortSignal): Promise<Release> {
+  for (let attempt = 1; ; attempt += 1) {
+    lock.throwIfAborted()
+    try {
+      return await end(scene, release, keep)
+    } catch (error) {
+      const again = `shiv deploy ${scene.destination.service} --env ${scene.destination.target.environment}`
+      if (attempt === RECORD_ATTEMPTS)
+        throw withEnd(error, `Release ${release.revision} serves and is well, but its record says that it still runs.`, again)
+      await delay(RECORD_PAUSE_MS, undefined, { signal: lock })
+    }
+  }
 }
 
 /** Releases that say that they run are of deployers that died: the lock is ours. */

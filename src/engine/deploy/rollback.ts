@@ -1,9 +1,11 @@
 import { ShivError } from '../../core/errors.ts'
 import type { Ask } from '../parts.ts'
 import type { Workshop } from '../workshop.ts'
+import { asReleased } from './as-released.ts'
 import { carryOut } from './carry-out.ts'
 import { check, resultOf } from './deploy.ts'
 import type { KubeObject } from '../../plan/types.ts'
+import type { Readiness } from './ports.ts'
 import { obstaclesOf } from './prepare.ts'
 import { type Release, isSettled, releaseBefore, servingRelease } from './release.ts'
 import type { DeployResult, RollbackParams } from './results.ts'
@@ -15,14 +17,19 @@ import { withoutMigrations } from './stages.ts'
 export function rollbackService(shop: Workshop, params: RollbackParams, ask: Ask): Promise<DeployResult> {
   return onStage(shop, params, ask, async (stage) => {
     const found = await check(stage)
-    // What is in the tree is not what is deployed.
-    const [obstacle] = obstaclesOf(stage.destination, { ...found, source: undefined }, params)
-    if (obstacle !== undefined) throw obstacle
+    // What is in the tree is not what is deployed: neither its commit nor its Secrets nor its health path count.
+    const pass = (readiness: Readiness): void => {
+      const [obstacle] = obstaclesOf(stage.destination, { ...found, readiness, source: undefined }, params)
+      if (obstacle !== undefined) throw obstacle
+    }
+    pass({ ...found.readiness, missing: [] })
     const release = chosen(stage, found.history, params.revision)
     const objects = await objectsOf(stage, release)
+    const destination = { ...stage.destination, plan: asReleased(stage.destination.plan, objects) }
+    pass(await stage.cluster.readiness(destination.plan))
     const { changes } = await stage.cluster.compare(withoutMigrations(objects), { takesOver: params.takesOver === true })
     const newest = found.history.at(-1)
-    const done = await carryOut(sceneOf(shop, params, ask, stage), {
+    const done = await carryOut(sceneOf(shop, params, ask, { ...stage, destination }), {
       kind: 'rollback',
       objects,
       image: { ...release.image, isBuilt: false, isPushed: false },

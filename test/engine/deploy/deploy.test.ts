@@ -28,6 +28,10 @@ class FakeCluster {
   failure: Error | undefined
   whenRolling = async (): Promise<void> => {}
   lost = new AbortController()
+  /** Health paths that were asked for. */
+  asked: (string | undefined)[] = []
+  /** A record of this outcome is refused so often. */
+  refused = { outcome: '', times: 0 }
 
   connect(): ReleaseCluster {
     return {
@@ -36,11 +40,18 @@ class FakeCluster {
       history: async () => [...this.releases.values()],
       objectsOf: async (revision) => this.objects.get(revision),
       remember: async (release, { objects }) => {
+        if (release.outcome === this.refused.outcome && this.refused.times-- > 0)
+          throw new ShivError('The cluster is busy.', { code: 'KUBE_UNREACHABLE' })
         this.releases.set(release.revision, structuredClone(release))
         this.written.push(`${release.revision} ${release.outcome}`)
         if (objects) this.objects.set(release.revision, objects)
       },
-      readiness: async () => ({ namespace: 'ours', deployedAs: undefined, missing: [], unseen: [], versions: [] }),
+      readiness: async ({ objects }) => {
+        const missing = JSON.stringify(objects).includes('"orders-later"')
+          ? [{ secret: 'orders-later', keys: ['key'], isThere: false }]
+          : []
+        return { namespace: 'ours', deployedAs: undefined, missing, unseen: [], versions: [] }
+      },
       compare: async (objects) => {
         const isSame = this.applied.at(-1) === imageOf(objects)
         return { by: 'server', changes: isSame ? [] : [{ name: 'Deployment/orders', action: 'change', fields: [] }] }
@@ -69,8 +80,12 @@ class FakeCluster {
         signal.throwIfAborted()
         if (this.failure && imageOf(objects) === this.applied.at(-1) && this.applied.at(-1)?.endsWith('bad')) throw this.failure
       },
-      prune: async () => [],
-      proveHealth: async (_plan, { answered }) => {
+      prune: async () => {
+        this.written.push('pruned')
+        return []
+      },
+      proveHealth: async ({ services: [service] }, { answered }) => {
+        this.asked.push(service?.health?.readinessPath)
         answered()
         return { through: 'cluster', answers: 1, misses: 0 }
       },
@@ -142,7 +157,8 @@ describe('a release', () => {
     cluster.whenRolling = async () => void cluster.written.push('rolling')
     const { release, isChanged } = await deploy()
     expect(isChanged).toBe(true)
-    expect(cluster.written).toEqual(['1 running', 'rolling', '1 succeeded'])
+    // What left the Plan goes once nothing that serves can need it.
+    expect(cluster.written).toEqual(['1 running', 'rolling', 'pruned', '1 succeeded'])
     expect(release).toMatchObject({ revision: 1, outcome: 'succeeded', by: { user: 'ada' }, strategy: 'rolling' })
   })
 
@@ -174,6 +190,21 @@ describe('a release', () => {
     })
     expect(cluster.applied.at(-1)).toBe('r.example.com/shop/orders@one')
     expect(cluster.releases.get(2)).toMatchObject({ outcome: 'rolled-back', rolledBackTo: 1, error: { code: 'POD_CRASHED' } })
+    expect(cluster.holder).toBeUndefined()
+  })
+
+  it('that is well is not taken back because it cannot be written down', async () => {
+    await deploy()
+    digest = 'two'
+    cluster.refused = { outcome: 'succeeded', times: 2 }
+    expect(await deploy()).toMatchObject({ release: { revision: 2, outcome: 'succeeded' } })
+    digest = 'three'
+    cluster.refused = { outcome: 'succeeded', times: 99 }
+    await expect(deploy()).rejects.toMatchObject({
+      code: 'KUBE_UNREACHABLE',
+      message: expect.stringContaining('Release 3 serves and is well, but its record says that it still runs.'),
+    })
+    expect(cluster.applied.at(-1)).toBe('r.example.com/shop/orders@three')
     expect(cluster.holder).toBeUndefined()
   })
 
@@ -211,6 +242,19 @@ describe('a release', () => {
   })
 })
 
+it('a release is not taken back any further once the lock is lost', async () => {
+  await deploy()
+  digest = 'bad'
+  cluster.failure = new ShivError('no', { code: 'POD_CRASHED' })
+  let rollouts = 0
+  cluster.whenRolling = async () => {
+    rollouts += 1
+    if (rollouts === 2) cluster.lost.abort(new ShivError('lost', { code: 'DEPLOY_LOCK_LOST' }))
+  }
+  expect(await codeOf(deploy())).toBe('DEPLOY_LOCK_LOST')
+  expect(cluster.releases.get(2)).toMatchObject({ outcome: 'running' })
+})
+
 it('two deploys from two machines follow one another, by their own times too', async () => {
   let atWork = 0
   cluster.whenRolling = async () => {
@@ -244,6 +288,19 @@ it('a rollback brings back the objects of the release before, and wants a yes wh
   expect(cluster.applied.at(-1)).toBe('r.example.com/shop/orders@one')
   expect(await codeOf(rollbackService(shopOf(), params({ env: 'production' }), ask()))).toBe('DEPLOY_NEEDS_YES')
   expect(await codeOf(deployService(shopOf(), params({ env: 'production' }), ask()))).toBe('DEPLOY_NEEDS_YES')
+})
+
+it('a rollback is judged by what was released, not by the tree', async () => {
+  const extra = (path: string, more = '') => writeTree(folder, tinyService('orders', `health: { path: ${path} }\n${more}`))
+  await extra('/old')
+  await deploy()
+  digest = 'two'
+  await extra('/new')
+  await deploy()
+  await extra('/newest', 'env: { LATER: { secret: later, key: key } }\n')
+  expect(await codeOf(deploy())).toBe('DEPLOY_SECRET_MISSING')
+  expect(await rollbackService(shopOf(), params(), ask())).toMatchObject({ release: { restores: 1, outcome: 'succeeded' } })
+  expect(cluster.asked).toEqual(['/old', '/new', '/old'])
 })
 
 it('a rollback that waited does nothing once another release came', async () => {
