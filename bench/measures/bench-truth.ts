@@ -100,7 +100,7 @@ async function withRepository(work: (own: OwnShiv, tree: string) => Promise<Row[
   }
 }
 
-/** The daemon's own figures of loops while somebody follows as a bench does, and while nobody does, in turn. */
+/** The daemon's own figures of loops while somebody waits for them as a bench does, and while nobody does, in turn. */
 export async function measuringOverhead(count = 500): Promise<Row[]> {
   const own = await openShiv('bench-overhead')
   const tree = join(own.folder, 'hello')
@@ -111,8 +111,9 @@ export async function measuringOverhead(count = 500): Promise<Row[]> {
     const file = join(tree, 'server.js')
     const text = await readFile(file, 'utf8')
     const loops = async () => (await callDaemon<LoopsResult>({ method: 'loops', params: place }, { home: own.home })).loops
+    const lastLoop = async (): Promise<number> => (await loops()).at(-1)?.id ?? 0
     const edit = async (version: string): Promise<number> => {
-      const last = (await loops()).at(-1)?.id ?? 0
+      const last = await lastLoop()
       await writeFile(file, `${text}\nglobalThis.version = ${JSON.stringify(version)}\n`)
       for (;;) {
         await delay(400)
@@ -124,15 +125,12 @@ export async function measuringOverhead(count = 500): Promise<Row[]> {
     const alone: number[] = []
     for (let round = -3; round < count; round += 1) {
       for (const isFollowed of round % 2 === 0 ? [true, false] : [false, true]) {
-        const ending = new AbortController()
-        const params = { ...place, sources: ['hello'], follow: true, tail: 0 }
-        const following = isFollowed
-          ? callDaemon({ method: 'logs', params }, { home: own.home, signal: ending.signal, onEvent: () => {} }).catch(() => {})
+        const waiting = isFollowed
+          ? callDaemon<LoopsResult>({ method: 'loops', params: { ...place, after: await lastLoop() } }, { home: own.home })
           : undefined
-        if (following) await delay(50)
+        if (waiting) await delay(50)
         const ms = await edit(`${round}-${isFollowed}`)
-        ending.abort()
-        await following
+        await waiting
         if (round >= 0) (isFollowed ? followed : alone).push(ms)
       }
     }
@@ -143,7 +141,7 @@ export async function measuringOverhead(count = 500): Promise<Row[]> {
         measure: 'loop while it is measured',
         unit: 'ms',
         samples: followed,
-        baseline: { name: 'the same loop, nobody follows', samples: alone },
+        baseline: { name: 'the same loop, nobody waits', samples: alone },
         aim: 'overhead ≤ 1 %',
         met: () => interval!.high <= 1.01,
         remark: `ratio of pairs ${value.toFixed(4)} [${interval!.low.toFixed(4)}–${interval!.high.toFixed(4)}], of medians ${medians.toFixed(4)}.`,

@@ -157,7 +157,7 @@ function callEngine(engine: Composition['engine'], request: EngineRequest, ask: 
     case 'logs':
       return engine.logs(request.params, ask)
     case 'loops':
-      return engine.loops(request.params)
+      return engine.loops(request.params, ask)
     case 'verify':
       return engine.verify(request.params, ask)
     case 'proxy':

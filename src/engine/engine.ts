@@ -64,7 +64,7 @@ export interface Engine {
   logs(params: Target & { sources: string[]; follow: boolean; tail?: number; since?: number }, ask: Ask): Promise<LogsResult>
   exec(params: Target & { argv: string[] }, ask: Ask): Promise<ExecResult>
   test(params: StartParams, ask: Ask): Promise<TestResult>
-  loops(params: Target): Promise<LoopsResult>
+  loops(params: Target & { after?: number }, ask: Ask): Promise<LoopsResult>
   verify(params: Target, ask: Ask): Promise<VerifyResult>
   /** Dependencies outside of the workspace, all or those named. */
   proxy(params: { path: string; names: string[] }): Promise<DependenciesResult>
@@ -150,7 +150,7 @@ export function openEngine(parts: EngineParts): Engine {
     deployHistory: after(loaded, deployHistory),
     deployLogs: after(loaded, deployedLogs),
     rollback: after(loaded, rollbackService),
-    loops: unqueued(loaded, loopsOf),
+    loops: after(loaded, loopsOf),
     status: unqueued(adopted, statusOfRuns),
     plan: unqueued(loaded, planOfWorkspace),
     why: unqueued(loaded, whyOf),

@@ -47,7 +47,8 @@ export type Request =
   | { method: 'logs'; params: Target & { sources: string[]; follow: boolean; tail?: number; since?: number } }
   | { method: 'exec'; params: Target & { argv: string[] } }
   | { method: 'test'; params: StartParams }
-  | { method: 'loops'; params: Target }
+  /** With `after` the answer waits for a loop of a higher id. */
+  | { method: 'loops'; params: Target & { after?: number } }
   | { method: 'verify'; params: Target }
   | { method: 'proxy'; params: { path: string; names: string[] } }
   | { method: 'proxyTail'; params: { path: string; names: string[]; follow: boolean; tail?: number } }

@@ -6,76 +6,53 @@ import { openEdit } from './edits.ts'
 import type { Stage } from './stage.ts'
 
 const DEADLINE_MS = 60_000
-/** A loop that was not heard of by then is asked for: following takes a moment to begin, and a daemon may have been started anew. */
-const ASK_AFTER_MS = 1_500
 /** How far a file's time may be behind the clock: the kernel stamps files by its tick. Saves are further apart than that. */
 const CLOCKS_MS = 100
 /** Edits of one side are at least so far apart: time for a spare to be warm again, as between a person's saves. */
 const PAUSE_MS = 400
+/** Until then the daemon has heard that its next loop is waited for. */
+const HEARD_MS = 50
 
 export interface LoopSubject {
   variant: Variant
   /** Relative to the service. */
   file: string
-  /** Takes the edit back, and waits until that is served. */
+  /** Takes the edit back. */
   close(): Promise<void>
 }
 
 /** The loop of a service that runs on a stage: saves of one file, each until its loop is served. */
 export async function openLoopSubject(stage: Stage, service: { name: string; root: string }, file: string): Promise<LoopSubject> {
   const edit = await openEdit(file, service.root, stage.home)
-  const ending = new AbortController()
-  let hear: ((loop: Loop) => void) | undefined
-  let lost: ((error: Error) => void) | undefined
-  let quietUntil = 0
-  const told = async (): Promise<Loop[]> => {
-    const params = { path: stage.root, services: [service.name] }
-    return (await stage.call<LoopsResult>({ method: 'loops', params })).loops
+  const target = { path: stage.root, services: [service.name] }
+  const loops = async (after: number | undefined, signal?: AbortSignal): Promise<Loop[]> => {
+    const params = { ...target, ...(after !== undefined && { after }) }
+    return (await stage.call<LoopsResult>({ method: 'loops', params }, { ...(signal && { signal }) })).loops
   }
-  let lastId = (await told()).at(-1)?.id ?? 0
-  const following = stage
-    .call(
-      { method: 'logs', params: { path: stage.root, services: [], sources: [service.name], follow: true, tail: 0 } },
-      {
-        signal: ending.signal,
-        onEvent: (event) => {
-          if (event.kind === 'loop') hear?.(event.loop)
-        },
-      },
-    )
-    .catch((error: Error) => {
-      if (!ending.signal.aborted) lost?.(error)
-    })
+  let lastId = (await loops(undefined)).at(-1)?.id ?? 0
 
-  const once = (save: () => Promise<void>, signal: AbortSignal): Promise<Loop> =>
-    new Promise((resolve, reject) => {
-      const earliest = performance.timeOrigin + performance.now() - CLOCKS_MS
-      const timer = setTimeout(() => fail(unanswered(service.name, edit.name)), DEADLINE_MS)
-      const asking = setInterval(() => told().then((loops) => loops.forEach((loop) => hear?.(loop)), fail), ASK_AFTER_MS)
-      const done = (): void => {
-        clearTimeout(timer)
-        clearInterval(asking)
-        signal.removeEventListener('abort', abort)
-        hear = lost = undefined
-      }
-      const fail = (error: Error): void => {
-        done()
-        reject(error)
-      }
-      const abort = (): void => fail(new Error('interrupted'))
-      signal.addEventListener('abort', abort, { once: true })
-      lost = fail
-      hear = (loop) => {
+  let quietUntil = 0
+  /** Asked for before the save and answered when a loop is over, so that nothing is sent or heard while one runs. */
+  let next: Promise<Loop[]> | undefined
+  const waitForNext = (signal: AbortSignal): void => {
+    next = loops(lastId, signal)
+    next.catch(() => {}) // told to who awaits it
+  }
+
+  const once = async (signal: AbortSignal): Promise<Loop> => {
+    const earliest = performance.timeOrigin + performance.now() - CLOCKS_MS
+    await edit.save()
+    for (;;) {
+      for (const loop of await next!) {
+        lastId = Math.max(lastId, loop.id)
         // One of an earlier save, which something delayed, is not of this one.
-        if (loop.id <= lastId || loop.savedAt < earliest || loop.service !== service.name || !loop.files.includes(edit.name))
-          return
-        lastId = loop.id
-        done()
-        if (loop.outcome === 'served') resolve(loop)
-        else reject(notServed(loop))
+        if (loop.savedAt < earliest || !loop.files.includes(edit.name)) continue
+        if (loop.outcome === 'served') return loop
+        throw notServed(loop)
       }
-      save().catch(fail)
-    })
+      waitForNext(signal)
+    }
+  }
 
   return {
     file: edit.name,
@@ -83,19 +60,26 @@ export async function openLoopSubject(stage: Stage, service: { name: string; roo
       measure: 'loop',
       of: service.name,
       side: stage.side,
-      prepare: (signal) => pause(quietUntil - performance.now(), signal),
+      async prepare(signal) {
+        waitForNext(signal)
+        await pause(Math.max(HEARD_MS, quietUntil - performance.now()), signal)
+      },
       async take(signal) {
-        const loop = await once(edit.save, signal)
+        const loop = await within(DEADLINE_MS, once(signal), () => unanswered(service.name, edit.name))
         quietUntil = performance.now() + PAUSE_MS
         return { ms: loop.durationMs, spans: loopSpans(loop), remarks: loop.remarks ?? [] }
       },
     },
-    async close() {
-      await edit.takeBack()
-      ending.abort()
-      await following
-    },
+    close: () => edit.takeBack(),
   }
+}
+
+async function within<T>(ms: number, work: Promise<T>, late: () => Error): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const lateness = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(late()), ms)
+  })
+  return Promise.race([work, lateness]).finally(() => clearTimeout(timer))
 }
 
 export function pause(ms: number, signal: AbortSignal): Promise<void> {

@@ -3,19 +3,46 @@ import type { Ask } from '../parts.ts'
 import type { LoopsResult, Target, VerifyResult } from '../results.ts'
 import type { Workshop } from '../workshop.ts'
 import { ShivError } from '../../core/errors.ts'
+import type { Run } from '../run.ts'
+import type { Loop } from './loop.ts'
 import { loopFile, openLoopLog } from './loop-log.ts'
 
-/** The last loops of a run, oldest first; of a run that does not live too. */
-export async function loopsOf(shop: Workshop, params: Target): Promise<LoopsResult> {
-  const run = requireRun(shop, params.path)
-  requireServices(run, params.services)
-  const { log } = shop.parts
-  const path = loopFile(shop.store.folder(run.id))
-  const all = run.reloader
-    ? await run.reloader.history()
-    : (await openLoopLog(path, (error) => log.error('a loop could not be written', { cause: String(error) }))).all()
-  const loops = all.filter(({ service }) => params.services.length === 0 || params.services.includes(service))
-  return { version: 1, workspace: run.record.workspace.name, loops }
+/**
+ * The last loops of a run, oldest first; of a run that does not live too. With `after` those of a higher id, as soon as there is one: who waits so is told
+ * when a loop is over, and of nothing while it runs.
+ */
+export async function loopsOf(
+  shop: Workshop,
+  { path, services, after }: Target & { after?: number },
+  ask: Ask,
+): Promise<LoopsResult> {
+  const run = requireRun(shop, path)
+  requireServices(run, services)
+  const wanted = async (): Promise<Loop[]> =>
+    (await historyOf(shop, run)).filter(
+      ({ id, service }) => (services.length === 0 || services.includes(service)) && id > (after ?? 0),
+    )
+  const told = (loops: Loop[]): LoopsResult => ({ version: 1, workspace: run.record.workspace.name, loops })
+  if (after === undefined) return told(await wanted())
+  let wake: () => void = () => {}
+  const unlisten = run.listen(({ kind }) => kind === 'loop' && wake())
+  ask.signal.addEventListener('abort', () => wake())
+  try {
+    for (;;) {
+      const next = new Promise<void>((resolve) => (wake = resolve))
+      const loops = await wanted()
+      if (loops.length > 0 || ask.signal.aborted) return told(loops)
+      await next
+    }
+  } finally {
+    unlisten()
+  }
+}
+
+async function historyOf({ parts: { log }, store }: Workshop, run: Run): Promise<Loop[]> {
+  if (run.reloader) return run.reloader.history()
+  const notWritten = (error: unknown): void => log.error('a loop could not be written', { cause: String(error) })
+  return (await openLoopLog(loopFile(store.folder(run.id)), notWritten)).all()
 }
 
 /** Compares what every replica holds with the working copy, by hash. Throws RELOAD_OFF where nothing of the run is reloaded. */

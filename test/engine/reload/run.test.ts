@@ -109,9 +109,9 @@ const until = async (condition: () => boolean | Promise<boolean>) => {
 test('a save after the start is an order with the file where the container has it, and a loop that is kept', async () => {
   await engine.start(params(), ask())
   save('second')
-  await until(async () => (await engine.loops(target())).loops.length === 1)
+  await until(async () => (await engine.loops(target(), ask())).loops.length === 1)
   expect([...orders[0]!.overlay.keys()]).toEqual(['/app/server.js'])
-  const [loop] = (await engine.loops(target())).loops
+  const [loop] = (await engine.loops(target(), ask())).loops
   expect(loop).toMatchObject({ id: 1, service: 'users', files: ['server.js'], action: 'sync', pending: 1 })
   const reload = async () => (await engine.status({ ...target(), all: false }))[0]!.services[0]!.reload!
   await until(async () => (await reload()).isCurrent)
@@ -135,12 +135,12 @@ test('a save of service.yaml, of shiv.yaml and of a dependency makes the run ane
   await engine.start(params(), ask())
   save('name: users\nlanguage: node\ncommand: [node, server.js]\nenv: { GREETING: hello }\n', 'users/service.yaml')
   await until(() => runtime.asked.length === 2)
-  await until(async () => (await engine.loops(target())).loops.length === 1)
+  await until(async () => (await engine.loops(target(), ask())).loops.length === 1)
   save('name: shop\n\n', 'shiv.yaml')
-  await until(async () => (await engine.loops(target())).loops.length === 2)
+  await until(async () => (await engine.loops(target(), ask())).loops.length === 2)
   save('{"dependencies":{}}', 'users/package.json')
-  await until(async () => (await engine.loops(target())).loops.length === 3)
-  expect((await engine.loops(target())).loops.map(({ action, outcome }) => `${action} ${outcome}`)).toEqual([
+  await until(async () => (await engine.loops(target(), ask())).loops.length === 3)
+  expect((await engine.loops(target(), ask())).loops.map(({ action, outcome }) => `${action} ${outcome}`)).toEqual([
     'plan served',
     'plan served',
     'image served',
@@ -157,7 +157,7 @@ test('what defines the workspace and lies in the folder of a service makes the r
     '.dockerignore': 'presets\n',
   })
   const here = { path: lone.root, services: [] }
-  const loops = async () => (await engine.loops(here)).loops.map(({ files }) => files.join())
+  const loops = async () => (await engine.loops(here, ask())).loops.map(({ files }) => files.join())
   try {
     await engine.start(params({ path: lone.root }), ask())
     lone.write('shiv.yaml', 'name: lone\nservices: [.]\n\n')
@@ -207,15 +207,15 @@ test('a build whose program is not on this machine is done in a container of the
 test('a service.yaml that is wrong keeps what runs, and says what is wrong', async () => {
   await engine.start(params(), ask())
   save('name: users\nlanguage: nodee\n', 'users/service.yaml')
-  await until(async () => (await engine.loops(target())).loops.length === 1)
-  const [loop] = (await engine.loops(target())).loops
+  await until(async () => (await engine.loops(target(), ask())).loops.length === 1)
+  const [loop] = (await engine.loops(target(), ask())).loops
   expect(loop).toMatchObject({ action: 'plan', outcome: 'failed' })
   expect(loop!.error!.faults![0]!.message).toMatch(/nodee/)
   expect((await engine.status({ ...target(), all: false }))[0]!.state).toBe('running')
   save('second')
   await until(() => orders.length === 1)
-  await until(async () => (await engine.loops(target())).loops.length === 2)
-  expect((await engine.loops(target())).loops[1]!.remarks).toEqual([
+  await until(async () => (await engine.loops(target(), ask())).loops.length === 2)
+  expect((await engine.loops(target(), ask())).loops[1]!.remarks).toEqual([
     expect.stringContaining('service.yaml is not in what runs yet'),
   ])
   expect((await engine.status({ ...target(), all: false }))[0]!.services[0]!.reload!.isCurrent).toBe(false)
@@ -251,18 +251,18 @@ test('after a rebuild that failed the mended save is answered', async () => {
   await engine.start(params(), ask())
   runtime.failure = new Error('the image does not build')
   save('{"dependencies":{"x":"1"}}', 'users/package.json')
-  await until(async () => (await engine.loops(target())).loops.length === 1)
-  expect((await engine.loops(target())).loops[0]).toMatchObject({ action: 'image', outcome: 'failed' })
+  await until(async () => (await engine.loops(target(), ask())).loops.length === 1)
+  expect((await engine.loops(target(), ask())).loops[0]).toMatchObject({ action: 'image', outcome: 'failed' })
   runtime.failure = undefined
   save('{"dependencies":{"x":"2"}}', 'users/package.json')
-  await until(async () => (await engine.loops(target())).loops.at(-1)?.outcome === 'served')
+  await until(async () => (await engine.loops(target(), ask())).loops.at(-1)?.outcome === 'served')
 })
 
 test('an edit that is taken back together with a change of service.yaml is taken back in what runs', async () => {
   await engine.start(params(), ask())
   save('second')
   await until(() => orders.length === 1)
-  await until(async () => (await engine.loops(target())).loops.length === 1)
+  await until(async () => (await engine.loops(target(), ask())).loops.length === 1)
   save('first')
   save('name: users\nlanguage: node\ncommand: [node, server.js]\nenv: { A: b }\n', 'users/service.yaml')
   await until(() => orders.at(-1)?.overlay.get('/app/server.js')?.hash === hashText('first'))
@@ -275,18 +275,18 @@ test('no secret of an error gets into the file of loops', async () => {
     throw new Error('cannot reach postgres://app:hunter2secret@db')
   }
   save('second')
-  await until(async () => (await engine.loops(target())).loops.length === 1)
+  await until(async () => (await engine.loops(target(), ask())).loops.length === 1)
   const [run] = readdirSync(join(home, 'runs'))
   await until(() => existsSync(join(home, 'runs', run!, 'loops.jsonl')))
   expect(readFileSync(join(home, 'runs', run!, 'loops.jsonl'), 'utf8')).not.toContain('hunter2secret')
-  expect(JSON.stringify(await engine.loops(target()))).not.toContain('hunter2secret')
+  expect(JSON.stringify(await engine.loops(target(), ask()))).not.toContain('hunter2secret')
 })
 
 test('a file that was added, brought, and deleted while no daemon was there is gone from what runs', async () => {
   await engine.start(params(), ask())
   save('new', 'users/added.js')
   await until(() => orders.length === 1)
-  await until(async () => (await engine.loops(target())).loops.length === 1)
+  await until(async () => (await engine.loops(target(), ask())).loops.length === 1)
   await engine.close({ keepRuns: true })
   await door.close()
   rmSync(join(shop.root, 'users/added.js'))
@@ -321,10 +321,27 @@ test('who follows the logs sees loops', async () => {
   runtime.logs = async function* () {
     save('second')
     await until(() => orders.length === 1)
-    await until(async () => (await engine.loops(target())).loops.length === 1)
+    await until(async () => (await engine.loops(target(), ask())).loops.length === 1)
     yield* []
   }
   const events: EngineEvent[] = []
   await engine.logs({ ...target(), sources: [], follow: true }, ask(events))
   expect(events).toContainEqual({ kind: 'loop', loop: expect.objectContaining({ service: 'users', files: ['server.js'] }) })
+})
+
+test('who waits for loops after one gets those, at once or when the next is over, and nothing once they leave', async () => {
+  await engine.start(params(), ask())
+  save('second')
+  await until(async () => (await engine.loops(target(), ask())).loops.length === 1)
+  expect((await engine.loops({ ...target(), after: 0 }, ask())).loops.map(({ id }) => id)).toEqual([1])
+  let isOver = false
+  const next = engine.loops({ ...target(), after: 1 }, ask()).finally(() => (isOver = true))
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  expect(isOver).toBe(false)
+  save('third')
+  expect((await next).loops.map(({ id }) => id)).toEqual([2])
+  const leaving = new AbortController()
+  const left = engine.loops({ ...target(), after: 2 }, { ...ask(), signal: leaving.signal })
+  leaving.abort()
+  await expect(left.catch(() => ({ loops: [] }))).resolves.toMatchObject({ loops: [] })
 })

@@ -88,7 +88,7 @@ const save = (text: string, file = 'server.mjs') => {
   renameSync(`${path}~`, path)
 }
 const answer = async (url: string) => (await fetch(url)).text()
-const loops = async (path = shop.root): Promise<Loop[]> => (await engine.loops({ path, services: [] })).loops
+const loops = async (path = shop.root): Promise<Loop[]> => (await engine.loops({ path, services: [] }, ask())).loops
 const isCurrent = async (path = shop.root) => {
   const [run] = await engine.status({ path, services: [], all: false })
   return run!.services[0]!.reload!.isCurrent
