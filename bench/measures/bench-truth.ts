@@ -125,10 +125,12 @@ export async function measuringOverhead(count = 500): Promise<Row[]> {
     const alone: number[] = []
     for (let round = -3; round < count; round += 1) {
       for (const isFollowed of round % 2 === 0 ? [true, false] : [false, true]) {
+        // Both sides have asked just now and rest for as long: a processor that has rested is slower.
+        const after = await lastLoop()
         const waiting = isFollowed
-          ? callDaemon<LoopsResult>({ method: 'loops', params: { ...place, after: await lastLoop() } }, { home: own.home })
+          ? callDaemon<LoopsResult>({ method: 'loops', params: { ...place, after } }, { home: own.home })
           : undefined
-        if (waiting) await delay(50)
+        await delay(50)
         const ms = await edit(`${round}-${isFollowed}`)
         await waiting
         if (round >= 0) (isFollowed ? followed : alone).push(ms)
