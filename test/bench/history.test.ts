@@ -118,6 +118,10 @@ describe('a baseline', () => {
     expect(compare(pairs)[0]).toMatchObject({ verdict: 'slower', isInterleaved: false })
     expect(remarks.join('\n')).toMatch(/was measured at 2023-11-14 22:13 UTC and not in turn/)
     expect(remarks.join('\n')).toContain('kernel: 6.18.44 now, 6.1 then')
+    const other = series.map((one) => ({ ...one, measure: 'build.file' }))
+    const without = pairWith(await readBaseline(path, 'before.json'), other, here)
+    expect(without.pairs).toEqual([])
+    expect(without.remarks.join('\n')).toMatch(/before\.json holds no build\.file \w+.*: nothing to compare/)
   })
 
   it('last is the newest whole run of this workspace on this runtime', () => {

@@ -3,7 +3,7 @@ import { pairsOf, type Pair } from '../../bench/compare.ts'
 import { parseHistory, type HistoryEntry } from '../../bench/history.ts'
 import { changedFacts, classDifferences, type MachineFacts } from '../../bench/machine.ts'
 import { entryOf, type BenchReport, type Side } from '../../bench/report.ts'
-import type { Series } from '../../bench/samples.ts'
+import { nameOf, type Series } from '../../bench/samples.ts'
 import { ShivError } from '../../core/errors.ts'
 
 /** Figures of before that are held against new ones. */
@@ -90,11 +90,14 @@ export function pairWith(
         : undefined
   const then = new Date(baseline.side.measuredAt).toISOString().slice(0, 16).replace('T', ' ')
   const changed = obstacle === undefined ? changedFacts(machine, baseline.machine) : []
+  const known = new Set(baseline.series.map(nameOf))
+  const without = series.filter((one) => one.side === side && !known.has(nameOf(one))).map(nameOf)
   return {
     pairs: pairsOf([...series, ...baseline.series], { side, base: baseline.side.name }, false, obstacle),
     remarks: [
       `${baseline.side.name} was measured at ${then} UTC and not in turn with this run: what else the machine did then and now is in the difference`,
       ...changed.map((fact) => `since ${baseline.side.name}, ${fact}`),
+      ...(without.length > 0 ? [`${baseline.side.name} holds no ${without.join(', ')}: nothing to compare`] : []),
     ],
   }
 }
