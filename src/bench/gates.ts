@@ -28,11 +28,14 @@ export function parseGate(text: string, measures: readonly string[]): Gate {
   const read = parseLimit(limit, { ms: 1, s: 1_000, m: 60_000 })
   const isKnown = measures.includes(measure)
   if (!isKnown || read === undefined) {
-    throw new ShivError(isKnown ? `${text} is no gate: ${limit} is no limit.` : `${text} is no gate.`, {
-      code: 'BENCH_GATE',
-      exit: 2,
-      hint: `write --gate loop.p50=+10% or --gate start.warm.p95=3s; measures are ${measures.join(', ')}`,
-    })
+    throw new ShivError(
+      `${text} is no gate: ${isKnown ? `${limit} is no limit` : `${measure || 'nothing'} is not measured here`}.`,
+      {
+        code: 'BENCH_GATE',
+        exit: 2,
+        hint: `write --gate loop.p50=+10% or --gate start.warm.p95=3s; measures are ${measures.join(', ')}`,
+      },
+    )
   }
   return { text, measure, statistic: statistic as Gate['statistic'], limit: read }
 }

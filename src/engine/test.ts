@@ -47,8 +47,12 @@ export async function testServices(shop: Workshop, params: StartParams, ask: Ask
 }
 
 function notRunning({ record }: Run): ShivError {
-  const { name } = record.workspace
-  return new ShivError(`${name} does not run: it is ${record.state}.`, { code: 'RUN_NOT_STARTED', exit: 2, hint: 'shiv start' })
+  const { name, root } = record.workspace
+  return new ShivError(`${name} does not run: it is ${record.state}.`, {
+    code: 'RUN_NOT_STARTED',
+    exit: 2,
+    hint: `shiv start -C ${root}`,
+  })
 }
 
 /** The commands are part of reload, which a run may be without: they are read from the definition as it is now. */

@@ -1,5 +1,5 @@
 import type { Fault } from '../core/errors.ts'
-import { didYouMean } from '../core/suggest.ts'
+import { suggest } from '../core/suggest.ts'
 import type { Environment, Rollout } from './model.ts'
 import { authSource } from './resolve-rules.ts'
 import { faultAt } from './source.ts'
@@ -63,7 +63,11 @@ export function checkEnvironments(
   const fault = (name: string) => ({
     code: 'SPEC_UNKNOWN_ENVIRONMENT',
     message: `there is no environment "${name}"`,
-    hint: didYouMean(name, Object.keys(environments)),
+    hint: unknownEnvironmentHint(
+      name,
+      Object.keys(environments),
+      '{ context: CONTEXT, namespace: NAMESPACE, registry: REGISTRY }',
+    ),
   })
   if (!Object.hasOwn(environments, chosen)) {
     const at = tree === undefined ? undefined : valueSpan(tree, tree.entries.has('environments') ? ['environments'] : [])
@@ -83,4 +87,10 @@ export function environmentsToCheck(environments: Record<string, Environment>, t
 function overridesOf(tree: MapTree) {
   const overrides = tree.entries.get('environments')?.value
   return overrides?.kind === 'map' ? [...overrides.entries].map(([name, entry]) => [name, entry.key] as const) : []
+}
+
+/** A name that is near, else what to write. */
+export function unknownEnvironmentHint(name: string, known: string[], content: string): string {
+  const near = suggest(name, known)
+  return near === undefined ? `add it to shiv.yaml: environments: { ${name}: ${content} }` : `did you mean "${near}"?`
 }

@@ -1,4 +1,4 @@
-import { didYouMean } from '../core/suggest.ts'
+import { unknownEnvironmentHint } from './environments.ts'
 import type { RemoteEntry } from './dependency-schema.ts'
 import type { Draft } from './draft.ts'
 import { isUnder } from './resolve-rules.ts'
@@ -38,10 +38,8 @@ export function checkEnvironment(
   const at = [...path, entry.env === undefined ? target : 'env']
   const environment = Object.hasOwn(draft.environments, name) ? draft.environments[name] : undefined
   if (environment === undefined) {
-    const near = didYouMean(name, Object.keys(draft.environments))
-    const hint = near?.startsWith('did you')
-      ? near
-      : `add it to shiv.yaml: environments: { ${name}: ${needsContext ? '{ context: CONTEXT, namespace: NAMESPACE }' : '{}'} }`
+    const content = needsContext ? '{ context: CONTEXT, namespace: NAMESPACE }' : '{}'
+    const hint = unknownEnvironmentHint(name, Object.keys(draft.environments), content)
     draft.faultAtValue(at, { code: 'SPEC_UNKNOWN_ENVIRONMENT', message: `there is no environment "${name}"`, hint })
     return false
   }

@@ -1,8 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { compare, judge, movedSpans, type Pair } from '../../src/bench/compare.ts'
+import { hodgesLehmannRatio } from '../../src/bench/effect.ts'
 import { judgeGate, parseGate } from '../../src/bench/gates.ts'
+import { rankTest } from '../../src/bench/rank-tests.ts'
 import type { Series } from '../../src/bench/samples.ts'
 import { changedSpans } from '../../src/bench/span-diff.ts'
+import { strataOf } from '../../src/bench/strata.ts'
 import { noise } from '../support/noise.ts'
 
 export function seriesOf(
@@ -61,7 +64,8 @@ describe('a comparison', () => {
   it('sees a slow-down of 5 % 95 times of 100 at the precision that an experiment stops at', () => {
     let seen = 0
     for (let trial = 0; trial < 100; trial += 1) {
-      if (compare([pair(noise(trial, 225, 0.1, 105), noise(70_000 + trial, 225))])[0]!.verdict === 'slower') seen += 1
+      const strata = strataOf(noise(trial, 225, 0.1, 105), noise(70_000 + trial, 225))
+      if (judge(hodgesLehmannRatio(strata), rankTest(strata).p).verdict === 'slower') seen += 1
     }
     expect(seen).toBeGreaterThanOrEqual(95)
   })
@@ -137,6 +141,7 @@ describe('a gate', () => {
     expect(parseGate('start.warm.p95=3s', measures)).toMatchObject({ measure: 'start.warm', limit: { mostMs: 3000 } })
     for (const bad of ['loop=+10%', 'loop.p50', 'loop.p50=10%', 'lop.p50=+10%', 'loop.p50=-10%', 'loop.p99=1s'])
       expect(() => parseGate(bad, measures), bad).toThrow(expect.objectContaining({ code: 'BENCH_GATE' }))
+    expect(() => parseGate('build.file.p50=+10%', measures)).toThrow('build.file is not measured here')
   })
 
   const states = (gate: string, values: number[], baseline: number[], obstacle?: string) => {

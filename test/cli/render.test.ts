@@ -5,10 +5,12 @@ import { maskPassword, maskRun } from '../../src/cli/render/mask.ts'
 import { renderDoctor } from '../../src/cli/render/doctor.ts'
 import { renderParity } from '../../src/cli/render/parity.ts'
 import { describeEvent, describeHealth } from '../../src/cli/render/progress-plain.ts'
+import { renderLoops } from '../../src/cli/render/loop.ts'
 import { renderRun } from '../../src/cli/render/run.ts'
 import { renderStarted } from '../../src/cli/render/started.ts'
 import { renderStatus } from '../../src/cli/render/status.ts'
 import { renderWhy } from '../../src/cli/render/why.ts'
+import type { Loop } from '../../src/wire/messages.ts'
 import { degradedRun, doctorResult, healthyRun, NOW, parityReport, startResult, whyResult } from './samples.ts'
 
 const plain = createStyle({ colour: false, unicode: true })
@@ -160,4 +162,39 @@ test('what a service wrote cannot drive the terminal, wherever it stands as a ca
   expect(shown.match(/died now\?/g)).toHaveLength(9)
   // oxlint-disable-next-line no-control-regex -- these are what it is about
   expect(shown).not.toMatch(/[\u0000-\u0009\u000B-\u001F]/)
+})
+
+test('a service that does not run the newest save says so, and its loops say why', () => {
+  const [service, ...others] = degradedRun.services
+  const behind = { ...service!, reload: { isCurrent: false, mark: 'b', replicas: [] } }
+  const shown = text(renderRun({ ...degradedRun, services: [behind, ...others] }, { style: plain, now: NOW, wide: false }))
+  expect(shown).toContain(
+    `${behind.name}: the newest save does not run everywhere: shiv loop ${behind.name} says what became of it`,
+  )
+
+  const loop: Loop = {
+    id: 7,
+    service: behind.name,
+    files: ['src/page.ts'],
+    fileCount: 1,
+    action: 'build',
+    savedAt: NOW,
+    spans: [{ name: 'built', ms: 900 }],
+    durationMs: 900,
+    outcome: 'failed',
+    replicas: 0,
+    pending: 0,
+    error: {
+      code: 'PROCESS_PREPARE_FAILED',
+      message: 'The build failed.',
+      exit: 1,
+      hint: 'mend it',
+      evidence: ['page.ts(3,8): error'],
+    },
+  }
+  const served: Loop = { ...loop, id: 8, outcome: 'served' }
+  const below = `  #7 ${behind.name}\n    PROCESS_PREPARE_FAILED: The build failed.\n      page.ts(3,8): error\n    hint: mend it`
+  expect(text(renderLoops([loop], plain))).toContain(below)
+  // What was mended since is no news.
+  expect(text(renderLoops([loop, served], plain))).not.toContain('The build failed.')
 })

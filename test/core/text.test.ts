@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { formatAge, formatDuration, parseDuration } from '../../src/core/duration.ts'
 import { createStyle, truncate, visibleWidth, wantsColour, wantsUnicode } from '../../src/core/style.ts'
 import { renderTable } from '../../src/core/table.ts'
+import { tellingLine } from '../../src/core/telling-line.ts'
 
 test.each([
   [0, '0 ms'],
@@ -68,4 +69,14 @@ test('Unicode: by the locale', () => {
     false,
     false,
   ])
+})
+
+test('the telling line is the error, not what Node says beside it', () => {
+  const lines = [
+    'Error: listen EADDRINUSE: address already in use :::8099',
+    '    at Server.listen',
+    "Emitted 'error' event on Server instance at:",
+  ]
+  expect(tellingLine(lines)).toBe(lines[0])
+  expect(tellingLine(['all is well'])).toBeUndefined()
 })

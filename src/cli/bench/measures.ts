@@ -12,6 +12,11 @@ export const MEASURES = [
   'build.scratch',
 ] as const
 
+/** Those of `start`, `build`, `loop` or `all`. */
+export function measuresOf(what: string): string[] {
+  return MEASURES.filter((measure) => what === 'all' || measure === what || measure.startsWith(`${what}.`))
+}
+
 /** What the user allows; absent: as much as the measure usually needs. */
 export interface Allowance {
   budgetMs?: number

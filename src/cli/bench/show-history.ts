@@ -28,10 +28,14 @@ export async function showHistory({ args, cwd, flags, terminal }: Invocation): P
   const { entries, aside } = await readHistory(file)
   const found = trends(entries.filter((entry) => entry.workspace === workspace))
   if (found.length === 0) {
+    const others = [...new Set(entries.map((entry) => harmless(entry.workspace)))].sort()
     throw new ShivError(`History has no run of ${workspace} with a machine like this one.`, {
       code: 'BENCH_NO_HISTORY',
       exit: 2,
-      hint: 'shiv bench keeps every run that it makes',
+      hint:
+        others.length > 0
+          ? `there are runs of ${others.join(', ')}: shiv bench history FOLDER`
+          : 'shiv bench keeps every run that it makes',
     })
   }
   if (aside)

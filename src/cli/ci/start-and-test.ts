@@ -33,7 +33,7 @@ export async function requireNothingRuns(wish: CiWish, signal: AbortSignal): Pro
     {
       code: 'CI_RUNS_ALREADY',
       exit: 2,
-      hint: `shiv stop${root === wish.root ? '' : ` -C ${root}`}, then run it again; shiv ci --no-start leaves what runs alone`,
+      hint: `shiv stop${root === wish.root ? '' : ` -C ${root}`}, then run it again; shiv ci --no-start --env staging (or --bench loop) leaves what runs alone`,
     },
   )
 }

@@ -7,7 +7,7 @@ import { renderReport } from '../../bench/report/table.ts'
 import { ShivError, type ExitCode } from '../../core/errors.ts'
 import { lastOf, readBaseline } from '../bench/baseline.ts'
 import { appendHistory, historyPath, readHistory } from '../bench/history-store.ts'
-import { MEASURES } from '../bench/measures.ts'
+import { measuresOf } from '../bench/measures.ts'
 import { writeOutputs } from '../bench/outputs.ts'
 import { runBench, type BenchWish, type What } from '../bench/run-bench.ts'
 import { stderrTeller } from '../bench/teller.ts'
@@ -35,7 +35,7 @@ async function wishOf(what: What, invocation: Invocation): Promise<BenchWish> {
   const gates = (flags.text('gate') ?? '')
     .split(',')
     .filter(Boolean)
-    .map((text) => parseGate(text, MEASURES))
+    .map((text) => parseGate(text, measuresOf(what)))
   const against = flags.text('against')
   if (against === undefined && gates.some(({ limit }) => limit.kind === 'ratio')) {
     throw inputError(

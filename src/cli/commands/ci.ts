@@ -7,7 +7,7 @@ import { meantServices } from '../../spec/meant-services.ts'
 import { callDaemon } from '../../wire/call-daemon.ts'
 import type { PlanResult, StartParams } from '../../wire/messages.ts'
 import { historyPath, readHistory } from '../bench/history-store.ts'
-import { MEASURES } from '../bench/measures.ts'
+import { MEASURES, measuresOf } from '../bench/measures.ts'
 import { runBench, type What } from '../bench/run-bench.ts'
 import { stderrTeller } from '../bench/teller.ts'
 import { keepHistory, openReport, publishSummary, writeReport } from '../ci/keep.ts'
@@ -112,6 +112,7 @@ function benchOf(
   if (against === undefined && gates.some(({ limit }) => limit.kind === 'ratio')) {
     throw inputError('BENCH_GATE', 'A gate of a percentage needs something to compare with.', 'add --against main')
   }
+  for (const { text } of gates) parseGate(text, measuresOf(what ?? 'loop'))
   return {
     what: (what ?? 'loop') as What,
     root: workspace.root,

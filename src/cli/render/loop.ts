@@ -10,14 +10,17 @@ export function describeLoop(loop: Loop, style: Style): { mark: string; text: st
   const mark = loop.outcome === 'served' ? doneMark(style) : loop.outcome === 'failed' ? failedMark(style) : style.yellow('!')
   const arrow = style.glyph('→', '->')
   const head = `${style.bold(loop.service)}  ${filesOf(loop)} ${arrow} ${whatHappened(loop)}  ${style.dim(`#${loop.id}`)}`
-  const { error } = loop
-  const below = [
-    ...(error ? [`${style.red(error.code)}: ${harmless(error.message)}`] : []),
-    ...(error?.evidence ?? []).map((line) => `  ${harmless(line)}`),
-    ...(error?.hint ? [style.dim(`hint: ${harmless(error.hint)}`)] : []),
-    ...(loop.remarks ?? []).map((remark) => style.yellow(harmless(remark))),
-  ]
+  const below = [...errorOf(loop, style), ...(loop.remarks ?? []).map((remark) => style.yellow(harmless(remark)))]
   return { mark, text: [head, ...below.map((line) => `    ${line}`)].join('\n') }
+}
+
+function errorOf({ error }: Loop, style: Style): string[] {
+  if (!error) return []
+  return [
+    `${style.red(error.code)}: ${harmless(error.message)}`,
+    ...(error.evidence ?? []).map((line) => `  ${harmless(line)}`),
+    ...(error.hint ? [style.dim(`hint: ${harmless(error.hint)}`)] : []),
+  ]
 }
 
 const PHASES: Loop['spans'][number]['name'][] = [
@@ -43,7 +46,7 @@ export function describeTests(event: Extract<WireEvent, { kind: 'tests' }>, styl
   }
 }
 
-/** A table of loops with the spans of each, longest span emphasised. */
+/** A table of loops with the spans of each, longest span emphasised; below it why the newest of a service failed. */
 export function renderLoops(loops: Loop[], style: Style): string[] {
   const phases = PHASES.filter((phase) => loops.some(({ spans }) => spans.some(({ name }) => name === phase)))
   const rows = loops.map((loop) => {
@@ -57,7 +60,14 @@ export function renderLoops(loops: Loop[], style: Style): string[] {
     return [`#${loop.id}`, loop.service, filesOf(loop), loop.action, milliseconds(loop.durationMs), ...cells, outcome]
   })
   const header = ['LOOP', 'SERVICE', 'FILES', 'DID', 'WHOLE', ...phases.map((phase) => phase.toUpperCase()), 'OUTCOME']
-  return renderTable([header, ...rows], { indent: 2, header: style.dim })
+  const newest = new Map(loops.map((loop) => [loop.service, loop]))
+  const failed = loops.filter((loop) => loop.outcome === 'failed' && newest.get(loop.service) === loop)
+  const causes = failed.flatMap((loop) => [
+    '',
+    `  #${loop.id} ${loop.service}`,
+    ...errorOf(loop, style).map((line) => `    ${line}`),
+  ])
+  return [...renderTable([header, ...rows], { indent: 2, header: style.dim }), ...causes]
 }
 
 function whatHappened(loop: Loop): string {

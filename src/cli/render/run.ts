@@ -50,6 +50,7 @@ export function renderServices(services: ServiceStatus[], view: RunView): string
     '',
     ...table,
     ...renderStale(services, view.style),
+    ...renderBehind(services, view.style),
     ...(view.wide ? renderReplicas(services, view) : renderCauses(services, view.style)),
   ]
 }
@@ -58,6 +59,14 @@ function renderStale(services: ServiceStatus[], style: Style): string[] {
   const stale = services.filter(({ reload }) => reload?.isImageStale)
   return stale.map(({ name }) =>
     style.yellow(`  ${name}: its image is stale, since dependencies were installed in place: the next shiv start builds it`),
+  )
+}
+
+/** A save that is on its way, or that came to nothing. */
+function renderBehind(services: ServiceStatus[], style: Style): string[] {
+  const behind = services.filter(({ reload }) => reload?.isCurrent === false)
+  return behind.map(({ name }) =>
+    style.yellow(`  ${name}: the newest save does not run everywhere: shiv loop ${name} says what became of it`),
   )
 }
 

@@ -26,20 +26,29 @@ export class Making {
     for (const path of paths) this.unprepared?.add(path)
   }
 
-  /** Installs and builds. Throws what these throw; what was made before stays then. */
+  /** Installs and builds; what fails has taken its time too. Throws what these throw; what was made before stays then. */
   async make(service: ServicePlan, work: Work, trace: LoopTrace, signal: AbortSignal): Promise<void> {
     const { parts } = this
     if (parts.prepare) {
-      for (const rule of work.installs) if (!isInContainer(rule)) await parts.install(service, rule, signal)
-      await parts.prepare(service, signal, this.unprepared)
-      this.unprepared = new Set()
-      trace.passed('built')
+      try {
+        for (const rule of work.installs) if (!isInContainer(rule)) await parts.install(service, rule, signal)
+        await parts.prepare(service, signal, this.unprepared)
+        this.unprepared = new Set()
+      } finally {
+        trace.passed('built')
+      }
       return
     }
-    for (const rule of work.installs) if (isInContainer(rule)) await this.installOne(service, rule, signal)
-    if (work.installs.length > 0) trace.passed('installed')
-    for (const rule of work.builds) await this.buildOne(service, rule, signal)
-    if (work.builds.length > 0) trace.passed('built')
+    try {
+      for (const rule of work.installs) if (isInContainer(rule)) await this.installOne(service, rule, signal)
+    } finally {
+      if (work.installs.length > 0) trace.passed('installed')
+    }
+    try {
+      for (const rule of work.builds) await this.buildOne(service, rule, signal)
+    } finally {
+      if (work.builds.length > 0) trace.passed('built')
+    }
   }
 
   /** Takes saved files as they are. Returns those that cannot be read. */

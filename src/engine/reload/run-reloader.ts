@@ -339,6 +339,7 @@ export class RunReloader {
       await this.parts.restart()
       trace.passed('served')
     } catch (error) {
+      trace.passed('ready')
       this.services.get(service)?.noteUnmade(files)
       end.outcome = 'failed'
       end.error = toErrorShape(error)
