@@ -46,18 +46,17 @@ export interface Pair {
 
 /** Compares measures of two sides; the test's p-values are corrected for their number (Holm). Pairs without samples on a side are left out. */
 export function compare(pairs: readonly Pair[]): Comparison[] {
-  const usable = pairs.filter(({ side, base }) => side.samples.length > 0 && base.samples.length > 0)
-  const tests = usable.map((pair) => rankTest(strataOfPair(pair)).p)
-  const least = usable.map((pair) => 2 * (nullDistribution(strataOfPair(pair))?.[0] ?? 0) * usable.length)
+  const usable = pairs
+    .filter(({ side, base }) => side.samples.length > 0 && base.samples.length > 0)
+    .map((pair) => ({ ...pair, strata: strataOfPair(pair) }))
+  const tests = usable.map(({ strata }) => rankTest(strata).p)
   const corrected = holm(tests)
-  return usable.map((pair, index) => {
-    const { side, base, isInterleaved, obstacle } = pair
+  return usable.map(({ side, base, isInterleaved, obstacle, strata }, index) => {
     const [values, baseline] = [valuesOf(side), valuesOf(base)]
-    const ratio = hodgesLehmannRatio(strataOfPair(pair))
+    const ratio = hodgesLehmannRatio(strata)
+    const leastP = 2 * (nullDistribution(strata)?.[0] ?? 0) * usable.length
     const judged =
-      obstacle === undefined
-        ? judge(ratio, corrected[index]!, least[index])
-        : ({ verdict: 'cannot tell', why: obstacle } as const)
+      obstacle === undefined ? judge(ratio, corrected[index]!, leastP) : ({ verdict: 'cannot tell', why: obstacle } as const)
     return {
       measure: side.measure,
       of: side.of,

@@ -28,14 +28,12 @@ export function parseGate(text: string, measures: readonly string[]): Gate {
   const read = parseLimit(limit, { ms: 1, s: 1_000, m: 60_000 })
   const isKnown = measures.includes(measure)
   if (!isKnown || read === undefined) {
-    throw new ShivError(
-      `${text} is no gate: ${isKnown ? `${limit} is no limit` : `${measure || 'nothing'} is not measured here`}.`,
-      {
-        code: 'BENCH_GATE',
-        exit: 2,
-        hint: `write --gate loop.p50=+10% or --gate start.warm.p95=3s; measures are ${measures.join(', ')}`,
-      },
-    )
+    const why = isKnown ? `: ${limit} is no limit` : measure === '' ? '' : `: ${measure} is not measured here`
+    throw new ShivError(`${text} is no gate${why}.`, {
+      code: 'BENCH_GATE',
+      exit: 2,
+      hint: `write --gate loop.p50=+10% or --gate start.warm.p95=3s; measures are ${measures.join(', ')}`,
+    })
   }
   return { text, measure, statistic: statistic as Gate['statistic'], limit: read }
 }

@@ -7,7 +7,7 @@ import { meantServices } from '../../spec/meant-services.ts'
 import { callDaemon } from '../../wire/call-daemon.ts'
 import type { PlanResult, StartParams } from '../../wire/messages.ts'
 import { historyPath, readHistory } from '../bench/history-store.ts'
-import { MEASURES, measuresOf } from '../bench/measures.ts'
+import { measuresOf } from '../bench/measures.ts'
 import { runBench, type What } from '../bench/run-bench.ts'
 import { stderrTeller } from '../bench/teller.ts'
 import { keepHistory, openReport, publishSummary, writeReport } from '../ci/keep.ts'
@@ -57,8 +57,9 @@ async function wishOf(invocation: Invocation): Promise<CiWish> {
   const planOf = (params: StartParams) => callDaemon<PlanResult>({ method: 'plan', params }, { command: 'shiv ci', signal })
   const target = env === undefined ? undefined : await planOf({ ...local, env })
   const plan = starts ? await planOf(local) : (target ?? (await planOf(local)))
-  const gates = gatesOf(flags.text('gate'))
-  const bench = benchOf(invocation, plan, local, gates.bench)
+  const what = flags.text('bench') ?? (flags.text('against') === undefined ? undefined : 'loop')
+  const gates = gatesOf(flags.text('gate'), measuresOf(what ?? 'all'))
+  const bench = benchOf(invocation, plan, local, { what: what as What | undefined, gates: gates.bench })
   // What is deployed is what was tested.
   const services = meantServices(local.services, realpathSync(local.path), plan)
   return {
@@ -86,10 +87,10 @@ async function wishOf(invocation: Invocation): Promise<CiWish> {
   }
 }
 
-function gatesOf(text = ''): { own: CiWish['gates']; bench: Gate[] } {
-  const words = text.split(',').filter(Boolean)
+function gatesOf(text: string | undefined, measures: string[]): { own: CiWish['gates']; bench: Gate[] } {
+  const words = (text ?? '').split(',').filter(Boolean)
   const own = words.flatMap((word) => parseCiGate(word) ?? [])
-  const bench = words.filter((word) => !word.startsWith('ci.')).map((word) => parseGate(word, [...MEASURES, ...CI_MEASURES]))
+  const bench = words.filter((word) => !word.startsWith('ci.')).map((word) => parseGate(word, [...measures, ...CI_MEASURES]))
   return { own, bench }
 }
 
@@ -98,10 +99,10 @@ function benchOf(
   { flags }: Invocation,
   { workspace }: PlanResult,
   { path, services, ...params }: StartParams,
-  gates: Gate[],
+  { what, gates }: { what: What | undefined; gates: Gate[] },
 ): Parameters<typeof runBench>[0] | undefined {
-  const [what, against, budgetMs] = [flags.text('bench'), flags.text('against'), flags.number('budget')]
-  if (what === undefined && against === undefined) {
+  const [against, budgetMs] = [flags.text('against'), flags.number('budget')]
+  if (what === undefined) {
     if (gates.length === 0) return undefined
     throw inputError(
       'BENCH_GATE',
@@ -112,9 +113,8 @@ function benchOf(
   if (against === undefined && gates.some(({ limit }) => limit.kind === 'ratio')) {
     throw inputError('BENCH_GATE', 'A gate of a percentage needs something to compare with.', 'add --against main')
   }
-  for (const { text } of gates) parseGate(text, measuresOf(what ?? 'loop'))
   return {
-    what: (what ?? 'loop') as What,
+    what,
     root: workspace.root,
     path,
     services,

@@ -147,7 +147,7 @@ async function takeBack(scene: Scene, failure: Failure): Promise<unknown> {
     return end(scene, ended, keep)
   }
   const told = { code: error instanceof ShivError ? error.code : 'INTERNAL', message: redactor.text(messageOf(error)) }
-  const again = `shiv deploy ${destination.service} --env ${destination.target.environment}`
+  const again = againOf(destination)
   lock.throwIfAborted()
   if (caller.signal.aborted) {
     await record({ ...release, outcome: 'interrupted', error: { code: 'INTERRUPTED', message: 'given up by its caller' } })
@@ -202,9 +202,10 @@ async function recordSuccess(scene: Scene, release: Release, keep: number[], loc
     try {
       return await end(scene, release, keep)
     } catch (error) {
-      const again = `shiv deploy ${scene.destination.service} --env ${scene.destination.target.environment}`
-      if (attempt === RECORD_ATTEMPTS)
-        throw withEnd(error, `Release ${release.revision} serves and is well, but its record says that it still runs.`, again)
+      if (attempt === RECORD_ATTEMPTS) {
+        const fate = `Release ${release.revision} serves and is well, but its record says that it still runs.`
+        throw withEnd(error, fate, againOf(scene.destination))
+      }
       await delay(RECORD_PAUSE_MS, undefined, { signal: lock })
     }
   }
@@ -248,6 +249,10 @@ async function end({ cluster, watch, startedAt }: Scene, release: Release, keep:
   const ended = { ...release, finishedAt: startedAt + watch.now(), spans: watch.spans() }
   await cluster.remember(ended, { keep })
   return ended
+}
+
+function againOf({ service, target }: Destination): string {
+  return `shiv deploy ${service} --env ${target.environment}`
 }
 
 function holderOf({ user, host }: Author): string {

@@ -78,6 +78,15 @@ export class LoopTrace {
     this.last = Math.max(this.last, at)
   }
 
+  /** Does what is the phase; one that fails is over too. */
+  async during(name: LoopPhase, work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+    } finally {
+      this.passed(name)
+    }
+  }
+
   get durationMs(): number {
     return this.last - this.savedAt
   }

@@ -30,25 +30,22 @@ export class Making {
   async make(service: ServicePlan, work: Work, trace: LoopTrace, signal: AbortSignal): Promise<void> {
     const { parts } = this
     if (parts.prepare) {
-      try {
+      const { prepare } = parts
+      return trace.during('built', async () => {
         for (const rule of work.installs) if (!isInContainer(rule)) await parts.install(service, rule, signal)
-        await parts.prepare(service, signal, this.unprepared)
+        await prepare(service, signal, this.unprepared)
         this.unprepared = new Set()
-      } finally {
-        trace.passed('built')
-      }
-      return
+      })
     }
-    try {
-      for (const rule of work.installs) if (isInContainer(rule)) await this.installOne(service, rule, signal)
-    } finally {
-      if (work.installs.length > 0) trace.passed('installed')
-    }
-    try {
-      for (const rule of work.builds) await this.buildOne(service, rule, signal)
-    } finally {
-      if (work.builds.length > 0) trace.passed('built')
-    }
+    const installs = work.installs.filter(isInContainer)
+    if (work.installs.length > 0)
+      await trace.during('installed', async () => {
+        for (const rule of installs) await this.installOne(service, rule, signal)
+      })
+    if (work.builds.length > 0)
+      await trace.during('built', async () => {
+        for (const rule of work.builds) await this.buildOne(service, rule, signal)
+      })
   }
 
   /** Takes saved files as they are. Returns those that cannot be read. */
