@@ -53,13 +53,13 @@ export function nullDistribution(
 
 /** The distribution function of a sum of two independent counts, from those of both. */
 function convolved(sum: readonly number[], other: readonly number[]): number[] {
-  const chances = other.map((below, count) => below - (other[count - 1] ?? 0))
-  return Array.from({ length: sum.length + other.length - 1 }, (_, total) =>
-    Math.min(
-      1,
-      chances.reduce((below, chance, count) => below + chance * (sum[Math.min(total - count, sum.length - 1)] ?? 0), 0),
-    ),
-  )
+  const last = sum.length - 1
+  const below = new Float64Array(sum.length + other.length - 1)
+  other.forEach((upTo, count) => {
+    const chance = upTo - (other[count - 1] ?? 0)
+    for (let total = count; total < below.length; total += 1) below[total]! += chance * sum[Math.min(total - count, last)]!
+  })
+  return Array.from(below, (probability) => Math.min(1, probability))
 }
 
 /** P(U <= u) for u = 0 … n·m when both sides have one distribution without ties (the recurrence of Mann & Whitney 1947, as a product of polynomials). */
